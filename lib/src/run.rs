@@ -1,0 +1,173 @@
+//! One run of pum: its identity, where its events go, how it is cancelled.
+
+use std::io::{PipeReader, PipeWriter, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Error, ErrorKind, Result, ServerError};
+
+/// Something worth telling while work goes on. Texts that come from a server, a file or a program
+/// are untrusted: escape them for where they are shown.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A phase of a longer flow begins, such as `3 of 7: restore the backup`.
+    Phase {
+        /// Counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// What is done, imperative, without a full stop.
+        title: String,
+    },
+    /// A phase, or an operation without phases, did something worth a line.
+    Message(String),
+    /// Something is not as it should be, and the work goes on.
+    Warning(String),
+    /// A step of an upgrade begins.
+    StepStarted {
+        /// Counted from 1.
+        number: usize,
+        /// How many there are.
+        of: usize,
+        /// The step in words, such as `1.2.0 add_meters`.
+        step: String,
+    },
+    /// The step that began last is applied and recorded.
+    StepFinished {
+        /// How long it took, in milliseconds.
+        milliseconds: u64,
+    },
+    /// How far the work has come.
+    Progress {
+        /// Done so far.
+        done: u64,
+        /// In all, when known.
+        total: Option<u64>,
+        /// What is counted: `bytes`, `statements`, `objects`.
+        unit: &'static str,
+    },
+    /// The server sent a notice or a warning.
+    Notice(ServerError),
+    /// A program or a Python delta wrote a line.
+    Output {
+        /// Who wrote.
+        from: String,
+        /// One line without its end.
+        line: String,
+    },
+    /// The work waits for somebody else.
+    Waiting(String),
+}
+
+type Listener = Arc<dyn Fn(Event) + Send + Sync>;
+
+/// One run of pum. It is passed to every operation that takes time; clones are the same run.
+#[derive(Clone)]
+pub struct Run {
+    id: uuid::Uuid,
+    listener: Listener,
+    cancel: Cancel,
+}
+
+impl Default for Run {
+    fn default() -> Run {
+        Run::new()
+    }
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Run {
+    /// A run that nobody listens to.
+    pub fn new() -> Run {
+        Run {
+            id: uuid::Uuid::new_v4(),
+            listener: Arc::new(|_| {}),
+            cancel: Cancel::default(),
+        }
+    }
+
+    /// The same run with a listener for its events. It may be called from several threads.
+    pub fn on_event(mut self, listener: impl Fn(Event) + Send + Sync + 'static) -> Run {
+        self.listener = Arc::new(listener);
+        self
+    }
+
+    /// The identity that the upgrades table records, new for each run.
+    pub fn id(&self) -> uuid::Uuid {
+        self.id
+    }
+
+    /// The handle that cancels this run, from any thread.
+    pub fn cancel(&self) -> &Cancel {
+        &self.cancel
+    }
+
+    /// Tells the listener.
+    pub fn emit(&self, event: Event) {
+        (self.listener)(event);
+    }
+
+    /// An error of kind [`ErrorKind::Cancelled`] once the run is cancelled.
+    ///
+    /// # Errors
+    /// Only that one.
+    pub fn go_on(&self) -> Result<()> {
+        if self.cancel.is_cancelled() {
+            Err(Error::new(ErrorKind::Cancelled, "cancelled"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Cancels a [`Run`]: the statement under way is cancelled in the server and rolled back, programs that
+/// pum started are ended, temporary files are removed.
+#[derive(Clone, Default)]
+pub struct Cancel(Arc<CancelState>);
+
+struct CancelState {
+    cancelled: AtomicBool,
+    // Becomes readable once, and stays so: what waits in poll(2) sees it at any time.
+    pipe: Option<(PipeReader, PipeWriter)>,
+}
+
+impl Default for CancelState {
+    fn default() -> CancelState {
+        CancelState {
+            cancelled: AtomicBool::new(false),
+            pipe: std::io::pipe().ok(),
+        }
+    }
+}
+
+impl Cancel {
+    /// Cancels the run. Calling it again changes nothing.
+    pub fn cancel(&self) {
+        if !self.0.cancelled.swap(true, Ordering::SeqCst) {
+            if let Some((_, writer)) = &self.0.pipe {
+                let mut writer: &PipeWriter = writer;
+                // A failure leaves the flag, which every loop reads too.
+                let _ = writer.write_all(b"c");
+            }
+        }
+    }
+
+    /// Whether the run is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// A descriptor that is readable once the run is cancelled.
+    pub(crate) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.pipe.as_ref().map(|(reader, _)| reader.as_fd())
+    }
+}
