@@ -166,10 +166,7 @@ impl Error {
 
     /// The SQLSTATE, when the server sent one.
     pub fn sqlstate(&self) -> Option<&str> {
-        self.0
-            .server
-            .as_ref()
-            .map(|server| server.sqlstate.as_str())
+        self.0.server.as_ref().map(|server| server.sqlstate.as_str())
     }
 
     /// What to do next, in pum's words.

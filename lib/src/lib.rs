@@ -2,8 +2,18 @@
 //! before production is touched.
 #![cfg_attr(test, allow(missing_docs))]
 
+mod connection;
 mod error;
+mod programs;
 mod run;
+mod server;
+mod target;
 
+pub use connection::{
+    Connection, CopySource, Done, Row, Rows, ServerVersion, TransactionStatus, quote_identifier, quote_literal,
+};
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
+pub use programs::{find_program, program_version};
 pub use run::{Cancel, Event, Run};
+pub use server::{Server, ServerOptions};
+pub use target::Target;

@@ -79,9 +79,7 @@ impl Default for Run {
 
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
+        f.debug_struct("Run").field("id", &self.id).finish_non_exhaustive()
     }
 }
 

@@ -1,0 +1,615 @@
+//! An open session over libpq.
+//!
+//! Statements are sent without blocking and waited for together with the run's cancel handle, so that cancelling
+//! reaches the server at any time.
+
+pub(crate) mod libpq;
+
+use std::ffi::{CStr, CString};
+use std::fmt;
+
+use libpq::{ExecStatusType, PGTransactionStatusType, Pg, PgResult};
+
+use crate::error::{Error, ErrorKind, Result, ServerError};
+use crate::run::{Event, Run};
+use crate::target::Target;
+
+/// A session on a PostgreSQL server, used by one thread at a time.
+pub struct Connection {
+    pg: Pg,
+    target: Target,
+    run: Run,
+    // Set once the cancel request is sent, and while cleaning up: cancelling must not stop a ROLLBACK.
+    cancel_seen: bool,
+}
+
+/// Whether a transaction is open (PostgreSQL documentation, `PQtransactionStatus`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransactionStatus {
+    /// No transaction is open.
+    Idle,
+    /// A statement is running.
+    Active,
+    /// A transaction is open.
+    InTransaction,
+    /// A transaction is open and failed: only its end is accepted.
+    Failed,
+    /// The connection is lost.
+    Unknown,
+}
+
+/// The version of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerVersion {
+    number: u32,
+    text: String,
+}
+
+impl ServerVersion {
+    /// The major version, such as 15.
+    pub fn major(&self) -> u32 {
+        self.number / 10_000
+    }
+
+    /// As `server_version_num` has it, such as 150018.
+    pub fn number(&self) -> u32 {
+        self.number
+    }
+}
+
+impl fmt::Display for ServerVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// What a statement did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The command tag, such as `CREATE TABLE`; empty when the text held no statement.
+    pub tag: String,
+    /// Rows returned or affected.
+    pub rows: u64,
+}
+
+/// The rows of a query, all values as text.
+pub struct Rows {
+    result: Option<PgResult>,
+}
+
+impl Rows {
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        self.result.as_ref().map_or(0, PgResult::rows)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> Vec<&str> {
+        self.result
+            .as_ref()
+            .map(|result| (0..result.columns()).map(|column| result.column_name(column)).collect())
+            .unwrap_or_default()
+    }
+
+    /// One value, `None` for null and for a place that is not there.
+    pub fn value(&self, row: usize, column: usize) -> Option<&str> {
+        self.result.as_ref()?.value(row, column)
+    }
+
+    /// The rows in order.
+    pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
+        (0..self.len()).map(|row| Row { rows: self, row })
+    }
+}
+
+/// One row.
+#[derive(Clone, Copy)]
+pub struct Row<'a> {
+    rows: &'a Rows,
+    row: usize,
+}
+
+impl<'a> Row<'a> {
+    /// The value of a column, counted from 0; `None` for null.
+    pub fn value(&self, column: usize) -> Option<&'a str> {
+        self.rows.value(self.row, column)
+    }
+
+    /// The value of a column, the empty text for null.
+    pub fn text(&self, column: usize) -> &'a str {
+        self.value(column).unwrap_or("")
+    }
+}
+
+/// Where the data of a `COPY ... FROM STDIN` comes from: pieces until `None`.
+pub type CopySource<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<u8>>>;
+
+impl Connection {
+    /// Opens a session for pum's own statements: `search_path` is `pg_catalog, pg_temp`, so that nothing planted in
+    /// another schema is ever called.
+    ///
+    /// # Errors
+    /// [`ErrorKind::PasswordNeeded`] when the server wants a password that nobody gave, else
+    /// [`ErrorKind::Connection`] with libpq's words.
+    pub fn open(target: &Target, run: &Run) -> Result<Connection> {
+        let mut connection = Connection::open_for_scripts(target, run)?;
+        connection.execute(
+            "set search_path = pg_catalog, pg_temp; \
+             set standard_conforming_strings = on; \
+             set idle_in_transaction_session_timeout = 0; \
+             set statement_timeout = 0; \
+             set datestyle = 'ISO, YMD'; \
+             set extra_float_digits = 1; \
+             set jit = off",
+        )?;
+        Ok(connection)
+    }
+
+    /// Opens a session with the settings that the database and the role give it, for the user's scripts.
+    ///
+    /// # Errors
+    /// As [`Connection::open`].
+    pub fn open_for_scripts(target: &Target, run: &Run) -> Result<Connection> {
+        run.go_on()?;
+        let resolved = target.resolve()?;
+        let mut given = resolved.given.clone().with("client_encoding", "UTF8");
+        if resolved.value("application_name").is_none_or(str::is_empty) {
+            given = given.with("application_name", "pum");
+        }
+        let parameters = given.c_parameters()?;
+        // libpq's own waiting is the one that follows every rule of multiple hosts and timeouts; a thread of its own
+        // lets the run be cancelled meanwhile. An abandoned attempt closes itself.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _ = sender.send(Pg::connect(&parameters));
+        });
+        let pg = loop {
+            match receiver.recv_timeout(std::time::Duration::from_millis(50)) {
+                Ok(pg) => break pg,
+                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => run.go_on()?,
+                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break None,
+            }
+        };
+        let mut pg = pg.ok_or_else(|| Error::new(ErrorKind::Connection, "libpq is out of memory"))?;
+        if !pg.is_ok() {
+            return Err(refused(target, &pg));
+        }
+        if !pg.set_nonblocking() {
+            return Err(Error::new(ErrorKind::Connection, pg.error_message()));
+        }
+        let mut connection = Connection {
+            pg,
+            target: target.clone(),
+            run: run.clone(),
+            cancel_seen: false,
+        };
+        if connection.server_version().number() >= 140_000 {
+            // The server notices within a second that we are gone. Not every system can do it.
+            let _ = connection.execute("set client_connection_check_interval = 1000");
+        }
+        Ok(connection)
+    }
+
+    /// The target that was opened.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// The run that this session belongs to.
+    pub fn run(&self) -> &Run {
+        &self.run
+    }
+
+    /// The server's version.
+    pub fn server_version(&self) -> ServerVersion {
+        let number = u32::try_from(self.pg.server_version()).unwrap_or(0);
+        let text = self.pg.parameter_status(c"server_version").unwrap_or_default();
+        ServerVersion {
+            number,
+            text: text.split(' ').next().unwrap_or("").to_owned(),
+        }
+    }
+
+    /// The process that serves this session, as the handshake told it.
+    pub fn backend_pid(&self) -> i32 {
+        self.pg.backend_pid()
+    }
+
+    /// What libpq used for a keyword, such as `host`, `port`, `dbname`, `user`.
+    pub fn parameter(&self, keyword: &str) -> Option<String> {
+        self.pg
+            .parameters()
+            .into_iter()
+            .find(|parameter| parameter.keyword == keyword)
+            .and_then(|parameter| parameter.value)
+            .filter(|value| !value.is_empty())
+    }
+
+    /// The environment that makes a libpq program connect where this session is; `None` removes a variable.
+    /// It holds the password when one was given: pass it to a child process only.
+    pub fn environment(&self) -> Vec<(String, Option<String>)> {
+        let mut environment = vec![("PGSERVICE".to_owned(), None)];
+        for parameter in self.pg.parameters() {
+            let Some(variable) = parameter.variable else {
+                continue;
+            };
+            if variable == "PGSERVICE"
+                || variable == "PGCLIENTENCODING"
+                || variable == "PGOPTIONS" && parameter.value.is_none()
+            {
+                continue;
+            }
+            environment.push((variable, parameter.value.filter(|value| !value.is_empty())));
+        }
+        environment
+    }
+
+    /// Whether a transaction is open.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        match self.pg.transaction_status() {
+            PGTransactionStatusType::PQTRANS_IDLE => TransactionStatus::Idle,
+            PGTransactionStatusType::PQTRANS_ACTIVE => TransactionStatus::Active,
+            PGTransactionStatusType::PQTRANS_INTRANS => TransactionStatus::InTransaction,
+            PGTransactionStatusType::PQTRANS_INERROR => TransactionStatus::Failed,
+            PGTransactionStatusType::PQTRANS_UNKNOWN => TransactionStatus::Unknown,
+        }
+    }
+
+    /// Runs one statement of pum with parameters (`$1::text`), and returns its rows.
+    ///
+    /// # Errors
+    /// What the server refused, the connection lost, the run cancelled.
+    pub fn query(&mut self, sql: &str, parameters: &[Option<&str>]) -> Result<Rows> {
+        let sql = c_text(sql)?;
+        let values = parameters
+            .iter()
+            .map(|value| value.map(c_text).transpose())
+            .collect::<Result<Vec<Option<CString>>>>()?;
+        self.begin()?;
+        if !self.pg.send_with(&sql, &values) {
+            return Err(self.lost());
+        }
+        let mut rows = Rows { result: None };
+        self.results(|_, result| {
+            if result.status() == ExecStatusType::PGRES_TUPLES_OK {
+                rows.result = Some(result);
+            }
+            Ok(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Runs statements of pum without parameters; their results are dropped.
+    ///
+    /// # Errors
+    /// As [`Connection::query`]; the first statement that fails ends it.
+    pub fn execute(&mut self, sql: &str) -> Result<()> {
+        let sql = c_text(sql)?;
+        self.begin()?;
+        if !self.pg.send(&sql) {
+            return Err(self.lost());
+        }
+        self.results(|_, _| Ok(()))
+    }
+
+    /// Runs a statement of the user. Rows are counted and never held; `COPY ... FROM STDIN` is fed from `copy`,
+    /// the data of `COPY ... TO STDOUT` is dropped.
+    ///
+    /// # Errors
+    /// As [`Connection::query`]; the position in [`Error::server`] counts characters of `sql`.
+    pub fn run_statement(&mut self, sql: &str, mut copy: Option<CopySource<'_>>) -> Result<Done> {
+        let sql = c_text(sql)?;
+        self.begin()?;
+        if !self.pg.send(&sql) || !self.pg.row_by_row() {
+            return Err(self.lost());
+        }
+        let mut done = Done::default();
+        self.results(|connection, result| {
+            match result.status() {
+                ExecStatusType::PGRES_SINGLE_TUPLE => done.rows += 1,
+                ExecStatusType::PGRES_TUPLES_OK => done.tag = result.tag(),
+                ExecStatusType::PGRES_COMMAND_OK => {
+                    done.tag = result.tag();
+                    done.rows += result.affected();
+                }
+                ExecStatusType::PGRES_COPY_IN => {
+                    // After the data the server says how it went: an error there is the first that counts.
+                    drop(result);
+                    connection.feed(copy.take())?;
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(done)
+    }
+
+    /// Rolls back whatever is open. Never fails, and works after a cancel: a session that cannot roll back is lost, and
+    /// the server rolls it back itself.
+    pub fn rollback(&mut self) {
+        if matches!(
+            self.transaction_status(),
+            TransactionStatus::InTransaction | TransactionStatus::Failed
+        ) {
+            let before = std::mem::replace(&mut self.cancel_seen, true);
+            let _ = self.uncancelled("rollback");
+            self.cancel_seen = before;
+        }
+    }
+
+    /// Runs a statement of pum that a cancelled run needs too, to clean up.
+    ///
+    /// # Errors
+    /// As [`Connection::query`].
+    pub(crate) fn uncancelled(&mut self, sql: &str) -> Result<()> {
+        let sql = c_text(sql)?;
+        let before = std::mem::replace(&mut self.cancel_seen, true);
+        let outcome = if self.pg.send(&sql) {
+            self.results(|_, _| Ok(()))
+        } else {
+            Err(self.lost())
+        };
+        self.cancel_seen = before;
+        outcome
+    }
+
+    fn begin(&mut self) -> Result<()> {
+        if self.cancel_seen { Ok(()) } else { self.run.go_on() }
+    }
+
+    /// Fetches every result; the first error ends it after the rest is fetched, so that the session stays usable.
+    fn results(&mut self, mut take: impl FnMut(&mut Connection, PgResult) -> Result<()>) -> Result<()> {
+        let mut first: Option<Error> = None;
+        let cancel_before = self.cancel_seen;
+        loop {
+            if let Err(lost) = self.wait_for_result() {
+                first.get_or_insert(lost);
+                break;
+            }
+            let Some(result) = self.pg.result() else {
+                break;
+            };
+            match result.status() {
+                ExecStatusType::PGRES_FATAL_ERROR | ExecStatusType::PGRES_BAD_RESPONSE => {
+                    let error = self.failed(result.error());
+                    first.get_or_insert(error);
+                    if !self.pg.is_ok() {
+                        break;
+                    }
+                }
+                ExecStatusType::PGRES_COPY_OUT => while self.pg.drop_copy_data().is_some() {},
+                ExecStatusType::PGRES_COPY_BOTH => {
+                    // Only a replication connection can get here, and pum opens none.
+                    return Err(Error::new(ErrorKind::Server, "the server began a replication copy"));
+                }
+                ExecStatusType::PGRES_COPY_IN if first.is_some() => {
+                    let _ = self.end_copy(Some(c"an earlier statement failed"));
+                }
+                _ => {
+                    if let Err(error) = take(self, result) {
+                        first.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        self.deliver_notices();
+        self.cancel_seen = cancel_before;
+        first.map_or(Ok(()), Err)
+    }
+
+    fn feed(&mut self, copy: Option<CopySource<'_>>) -> Result<()> {
+        let Some(copy) = copy else {
+            self.end_copy(Some(c"the script holds no data for COPY"))?;
+            return Ok(());
+        };
+        loop {
+            if !self.cancel_seen && self.run.cancel().is_cancelled() {
+                self.end_copy(Some(c"cancelled"))?;
+                return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
+            }
+            match copy() {
+                Ok(Some(bytes)) => loop {
+                    match self.pg.put_copy_data(&bytes) {
+                        Some(true) => break,
+                        Some(false) => self.wait(true)?,
+                        None => {
+                            // The server may have refused the data already: its error follows as a result.
+                            return if self.pg.is_ok() { Ok(()) } else { Err(self.lost()) };
+                        }
+                    }
+                    if self.pg.flush().is_none() {
+                        return Err(self.lost());
+                    }
+                },
+                Ok(None) => return self.end_copy(None),
+                Err(error) => {
+                    self.end_copy(Some(c"the data of the script could not be read"))?;
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn end_copy(&mut self, failure: Option<&CStr>) -> Result<()> {
+        loop {
+            match self.pg.put_copy_end(failure) {
+                Some(true) => return Ok(()),
+                Some(false) => self.wait(true)?,
+                None => return Err(self.lost()),
+            }
+        }
+    }
+
+    fn wait_for_result(&mut self) -> Result<()> {
+        loop {
+            match self.pg.flush() {
+                Some(true) => break,
+                Some(false) => self.wait(true)?,
+                None => return Err(self.lost()),
+            }
+        }
+        while self.pg.is_busy() {
+            self.wait(false)?;
+            self.deliver_notices();
+        }
+        Ok(())
+    }
+
+    /// Waits until the socket has something for us (or takes something), or the run is cancelled: then the server is
+    /// asked to cancel, once, and the waiting goes on for its answer.
+    fn wait(&mut self, write: bool) -> Result<()> {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let cancel = self.run.cancel().clone();
+        let watch_cancel = !self.cancel_seen;
+        let mut cancelled = false;
+        {
+            let Some(socket) = self.pg.socket() else {
+                return Err(self.lost());
+            };
+            let flags = if write {
+                PollFlags::IN | PollFlags::OUT
+            } else {
+                PollFlags::IN
+            };
+            let mut descriptors = vec![PollFd::from_borrowed_fd(socket, flags)];
+            if watch_cancel {
+                if let Some(descriptor) = cancel.descriptor() {
+                    descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
+                }
+            }
+            match poll(&mut descriptors, None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => {
+                    return Err(Error::new(
+                        ErrorKind::ConnectionLost,
+                        format!("cannot wait for the server: {error}"),
+                    ));
+                }
+            }
+            if descriptors
+                .get(1)
+                .is_some_and(|descriptor| !descriptor.revents().is_empty())
+            {
+                cancelled = true;
+            }
+        }
+        if cancelled {
+            self.cancel_seen = true;
+            self.pg.cancel();
+        }
+        if !self.pg.consume_input() {
+            return Err(self.lost());
+        }
+        Ok(())
+    }
+
+    fn deliver_notices(&mut self) {
+        let notices = self.pg.take_notices();
+        for notice in notices.kept {
+            self.run.emit(Event::Notice(notice));
+        }
+        if notices.dropped > 0 {
+            self.run.emit(Event::Warning(format!(
+                "{} more notices are not shown",
+                notices.dropped
+            )));
+        }
+    }
+
+    fn failed(&self, server: ServerError) -> Error {
+        // The server ends the session after these, and the socket may still be open.
+        let ended = matches!(server.severity.as_str(), "FATAL" | "PANIC");
+        let kind = if ended || !self.pg.is_ok() {
+            ErrorKind::ConnectionLost
+        } else if self.cancel_seen && server.sqlstate == "57014" && self.run.cancel().is_cancelled() {
+            ErrorKind::Cancelled
+        } else {
+            ErrorKind::Server
+        };
+        let message = if kind == ErrorKind::Cancelled {
+            "cancelled".to_owned()
+        } else {
+            server.message.clone()
+        };
+        Error::new(kind, message).with_server(server)
+    }
+
+    fn lost(&self) -> Error {
+        let message = self.pg.error_message();
+        let first = message.lines().next().unwrap_or("").to_owned();
+        Error::new(
+            ErrorKind::ConnectionLost,
+            format!("the connection to {} was lost: {first}", self.target),
+        )
+    }
+}
+
+fn refused(target: &Target, pg: &Pg) -> Error {
+    // libpq indents its second line; one line reads better in a sentence.
+    let words: Vec<String> = pg.error_message().lines().map(|line| line.trim().to_owned()).collect();
+    let mut message = words.join(" ");
+    if let Some(password) = target.value("password").filter(|password| !password.is_empty()) {
+        message = message.replace(password, "***");
+    }
+    let kind = if pg.needs_password() {
+        ErrorKind::PasswordNeeded
+    } else {
+        ErrorKind::Connection
+    };
+    let what = match target.service() {
+        Some(service) => format!("cannot connect to the service \"{service}\": {message}"),
+        None => format!("cannot connect to {target}: {message}"),
+    };
+    let error = Error::new(kind, what);
+    if kind == ErrorKind::PasswordNeeded {
+        error.with_hint(
+            "put the password into the passfile (~/.pgpass) or PGPASSWORD, or answer the question on a terminal (-W)",
+        )
+    } else if message.contains("password authentication failed") {
+        error.with_hint("check the user and the password; -W asks for it")
+    } else if message.contains("does not exist") {
+        error.with_hint("`psql -l` lists the databases of the server")
+    } else {
+        error.with_hint(
+            "check that the server runs and that host and port are right; psql with the same name must connect too",
+        )
+    }
+}
+
+fn c_text(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| {
+        Error::new(
+            ErrorKind::Usage,
+            "the text holds a NUL character, which PostgreSQL cannot store",
+        )
+    })
+}
+
+/// An identifier in double quotes (PostgreSQL documentation, "Identifiers and Key Words").
+///
+/// ```
+/// assert_eq!(pum::quote_identifier("a\"b"), "\"a\"\"b\"");
+/// ```
+pub fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A text as a literal, right under every setting of `standard_conforming_strings`.
+///
+/// ```
+/// assert_eq!(pum::quote_literal("it's"), "'it''s'");
+/// assert_eq!(pum::quote_literal(r"a\b"), r" E'a\\b'");
+/// ```
+pub fn quote_literal(value: &str) -> String {
+    let doubled = value.replace('\'', "''");
+    if doubled.contains('\\') {
+        format!(" E'{}'", doubled.replace('\\', "\\\\"))
+    } else {
+        format!("'{doubled}'")
+    }
+}

@@ -1,0 +1,367 @@
+//! A database as the user names it: a service, a URI or a conninfo string.
+
+use std::ffi::CString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::connection::libpq;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Names a database. Everything that libpq knows is resolved by libpq itself (PostgreSQL documentation,
+/// "Database Connection Control Functions" and "The Connection Service File"), as psql does.
+///
+/// `Display` and `Debug` never show a password.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Target {
+    parameters: Vec<(String, String)>,
+}
+
+/// Keywords whose value is a secret.
+const SECRETS: [&str; 3] = ["password", "sslpassword", "oauth_client_secret"];
+
+impl Target {
+    /// Reads a name: `postgres://...` or `postgresql://...` is a URI, a text with `=` is a conninfo string,
+    /// anything else is the name of a service.
+    ///
+    /// # Errors
+    /// A URI or conninfo string that libpq cannot read, and an empty name. The message repeats no password.
+    ///
+    /// ```
+    /// let target = pum::Target::new("host=db1 dbname=water password=secret")?;
+    /// assert_eq!(target.to_string(), "dbname=water host=db1");
+    /// assert_eq!(pum::Target::new("water_prod")?.service(), Some("water_prod"));
+    /// # Ok::<(), pum::Error>(())
+    /// ```
+    pub fn new(text: &str) -> Result<Target> {
+        if text.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "the name of the database is empty")
+                .with_hint("give a service name, a URI or a conninfo string"));
+        }
+        let conninfo = text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains('=');
+        if !conninfo {
+            return Ok(Target {
+                parameters: vec![("service".to_owned(), text.to_owned())],
+            });
+        }
+        let c_text = CString::new(text)
+            .map_err(|_| Error::new(ErrorKind::Usage, "the connection string holds a NUL character"))?;
+        let parameters = libpq::parse_conninfo(&c_text).map_err(|message| {
+            // libpq repeats the text that it cannot read, and a password may be in it.
+            let message = if message.contains("assword") || text.contains("assword") || text.contains('@') {
+                "libpq cannot read it (its message is not repeated because the text may hold a password)".to_owned()
+            } else {
+                message
+            };
+            Error::new(ErrorKind::Usage, format!("the connection string is not valid: {message}")).with_hint(
+                "a URI reads postgresql://user@host:port/database, a conninfo string host=... port=... dbname=... user=...",
+            )
+        })?;
+        Ok(Target {
+            parameters: parameters
+                .into_iter()
+                .filter_map(|parameter| Some((parameter.keyword, parameter.value?)))
+                .collect(),
+        })
+    }
+
+    /// The same target with one keyword of libpq set to another value
+    /// (PostgreSQL documentation, "Parameter Key Words").
+    #[must_use]
+    pub fn with(mut self, keyword: &str, value: &str) -> Target {
+        self.parameters.retain(|(known, _)| known != keyword);
+        self.parameters.push((keyword.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// The name of the service, when the target is one.
+    pub fn service(&self) -> Option<&str> {
+        self.value("service")
+    }
+
+    /// How the user knows it: the name of the service alone, else the conninfo without secrets.
+    pub fn name(&self) -> String {
+        let shown: Vec<&(String, String)> = self
+            .parameters
+            .iter()
+            .filter(|(keyword, _)| !SECRETS.contains(&keyword.as_str()))
+            .collect();
+        match shown.as_slice() {
+            [(keyword, value)] if keyword == "service" => value.clone(),
+            [] => "the default database".to_owned(),
+            _ => {
+                let words: Vec<String> = shown
+                    .iter()
+                    .map(|(keyword, value)| format!("{keyword}={}", quote_value(value)))
+                    .collect();
+                words.join(" ")
+            }
+        }
+    }
+
+    pub(crate) fn value(&self, keyword: &str) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|(known, _)| known == keyword)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// What libpq would use for each keyword: given, from the service, from the environment, its default. No network.
+    pub(crate) fn resolve(&self) -> Result<Resolved> {
+        let mut target = self.clone();
+        let mut asked = target.begin()?;
+        if let Some(service) = self.service().or(std::env::var("PGSERVICE").ok().as_deref()) {
+            if asked.missing_service() {
+                match system_service(service)? {
+                    Some(found) => {
+                        target.parameters.retain(|(keyword, _)| keyword != "service");
+                        for (keyword, value) in found {
+                            if target.value(&keyword).is_none() {
+                                target.parameters.push((keyword, value));
+                            }
+                        }
+                        asked = target.begin()?;
+                    }
+                    None => return Err(unknown_service(service)),
+                }
+            }
+        }
+        if !asked.resolved() {
+            return Err(Error::new(
+                ErrorKind::Connection,
+                format!("cannot connect to {self}: {}", asked.message),
+            ));
+        }
+        let explicit = asked.value("host").is_some_and(|value| !value.is_empty())
+            || asked.value("hostaddr").is_some_and(|value| !value.is_empty());
+        if !explicit {
+            let port = asked.value("port").unwrap_or("5432").to_owned();
+            if let Some(directory) = socket_directory(&port) {
+                target = target.with("host", directory);
+                asked = target.begin()?;
+            }
+        }
+        Ok(Resolved {
+            given: target,
+            parameters: asked.parameters,
+        })
+    }
+
+    fn begin(&self) -> Result<Asked> {
+        // A value that libpq refuses stops it after all is resolved and before it opens a socket.
+        let stopped = self.clone().with("target_session_attrs", STOP);
+        let connection = libpq::Pg::begin(&stopped.c_parameters()?)
+            .ok_or_else(|| Error::new(ErrorKind::Connection, "out of memory"))?;
+        Ok(Asked {
+            message: connection.error_message(),
+            parameters: connection.parameters(),
+        })
+    }
+
+    pub(crate) fn c_parameters(&self) -> Result<Vec<(CString, CString)>> {
+        self.parameters
+            .iter()
+            .map(|(keyword, value)| Ok((CString::new(keyword.as_str())?, CString::new(value.as_str())?)))
+            .collect::<std::result::Result<_, std::ffi::NulError>>()
+            .map_err(|_| Error::new(ErrorKind::Usage, "the connection string holds a NUL character"))
+    }
+}
+
+const STOP: &str = "pum-stops-here";
+
+struct Asked {
+    message: String,
+    parameters: Vec<libpq::Parameter>,
+}
+
+impl Asked {
+    fn resolved(&self) -> bool {
+        self.message.contains(STOP)
+    }
+
+    fn missing_service(&self) -> bool {
+        self.message.contains("definition of service") && self.message.contains("not found")
+            || self.message.contains("service file") && self.message.contains("not found")
+    }
+
+    fn value(&self, keyword: &str) -> Option<&str> {
+        self.parameters
+            .iter()
+            .find(|parameter| parameter.keyword == keyword)
+            .and_then(|parameter| parameter.value.as_deref())
+    }
+}
+
+/// A target with every keyword resolved.
+pub(crate) struct Resolved {
+    /// What to give to libpq.
+    pub(crate) given: Target,
+    pub(crate) parameters: Vec<libpq::Parameter>,
+}
+
+impl Resolved {
+    pub(crate) fn value(&self, keyword: &str) -> Option<&str> {
+        // `target_session_attrs` was replaced to stop libpq.
+        if keyword == "target_session_attrs" {
+            return self.given.value(keyword);
+        }
+        self.parameters
+            .iter()
+            .find(|parameter| parameter.keyword == keyword)
+            .and_then(|parameter| parameter.value.as_deref())
+    }
+}
+
+fn unknown_service(service: &str) -> Error {
+    let files: Vec<String> = service_files().iter().map(|path| path.display().to_string()).collect();
+    Error::new(
+        ErrorKind::Connection,
+        format!("the service \"{service}\" is not defined"),
+    )
+    .with_hint(format!(
+        "add a section [{service}] to one of: {} (a URI or a conninfo string can be given instead)",
+        files.join(", ")
+    ))
+}
+
+/// The places where psql of Debian and of Red Hat look for the system's service file; the libpq inside pum
+/// was built with another.
+const SYSTEM_SERVICE_FILES: [&str; 3] = [
+    "/etc/postgresql-common/pg_service.conf",
+    "/etc/sysconfig/pgsql/pg_service.conf",
+    "/etc/pg_service.conf",
+];
+
+/// Every service file that is looked at, first to last.
+pub(crate) fn service_files() -> Vec<PathBuf> {
+    let user = std::env::var_os("PGSERVICEFILE")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".pg_service.conf")));
+    let system: Vec<PathBuf> = match std::env::var_os("PGSYSCONFDIR") {
+        Some(directory) => vec![Path::new(&directory).join("pg_service.conf")],
+        None => SYSTEM_SERVICE_FILES.iter().map(PathBuf::from).collect(),
+    };
+    user.into_iter().chain(system).collect()
+}
+
+/// The section of a service in the system's files, as libpq reads it: `[name]`, `keyword=value`, `#` comments.
+fn system_service(name: &str) -> Result<Option<Vec<(String, String)>>> {
+    if std::env::var_os("PGSYSCONFDIR").is_some() {
+        return Ok(None);
+    }
+    for path in SYSTEM_SERVICE_FILES {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                return Err(Error::io(
+                    format_args!("cannot read the service file \"{path}\""),
+                    &error,
+                ));
+            }
+        };
+        let section = service_section(&text, name);
+        if section.is_some() {
+            return Ok(section);
+        }
+    }
+    Ok(None)
+}
+
+fn service_section(text: &str, name: &str) -> Option<Vec<(String, String)>> {
+    let mut lines = text.lines().map(str::trim);
+    lines.find(|line| line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(name))?;
+    let section = lines
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .filter_map(|line| line.split_once('='))
+        .map(|(keyword, value)| (keyword.to_owned(), value.to_owned()))
+        .collect();
+    Some(section)
+}
+
+/// Where the local server's socket is: Debian and Red Hat use `/var/run/postgresql`, PostgreSQL itself `/tmp`.
+fn socket_directory(port: &str) -> Option<&'static str> {
+    const SYSTEM: &str = "/var/run/postgresql";
+    let there = |directory: &str| Path::new(directory).join(format!(".s.PGSQL.{port}")).exists();
+    if !there(SYSTEM) && (there("/tmp") || !Path::new(SYSTEM).is_dir()) {
+        None
+    } else {
+        Some(SYSTEM)
+    }
+}
+
+fn quote_value(value: &str) -> String {
+    if !value.is_empty() && !value.contains([' ', '\'', '\\', '\t', '\n']) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Target({self})")
+    }
+}
+
+impl std::str::FromStr for Target {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Target> {
+        Target::new(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_never_shown() {
+        for text in [
+            "postgresql://ann:s3cret@db1:5433/water",
+            "host=db1 password=s3cret dbname=water",
+            "host=db1 sslpassword='s3cret' dbname=water",
+        ] {
+            let target = Target::new(text).unwrap();
+            assert!(!format!("{target} {target:?}").contains("s3cret"), "{text}");
+        }
+        let broken = Target::new("postgresql://ann:s3cret@db1:x:y/%zz").unwrap_err();
+        assert!(!broken.to_string().contains("s3cret"), "{broken}");
+    }
+
+    #[test]
+    fn a_section_of_a_service_file_ends_at_the_next() {
+        let text = "# comment\n[a]\nhost=one\n\n[b]\nhost=two\n# no\nport=5433\n[c]\nhost=three\n";
+        let expected = vec![
+            ("host".to_owned(), "two".to_owned()),
+            ("port".to_owned(), "5433".to_owned()),
+        ];
+        assert_eq!(service_section(text, "b"), Some(expected));
+        assert_eq!(service_section(text, "d"), None);
+    }
+
+    #[test]
+    fn resolving_touches_no_network() {
+        let target = Target::new("host=192.0.2.1 port=9 dbname=x user=y").unwrap();
+        let resolved = target.resolve().unwrap();
+        assert_eq!(resolved.value("host"), Some("192.0.2.1"));
+        assert_eq!(resolved.value("port"), Some("9"));
+    }
+
+    #[test]
+    fn an_unknown_service_names_the_files() {
+        let error = Target::new("no_such_service_anywhere")
+            .unwrap()
+            .resolve()
+            .err()
+            .unwrap();
+        assert!(error.message().contains("\"no_such_service_anywhere\""));
+        assert!(error.hint().unwrap().contains("pg_service.conf"));
+    }
+}
