@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(missing_docs))]
 
 mod connection;
+mod delta;
 mod error;
 mod programs;
 mod run;
@@ -12,6 +13,7 @@ mod target;
 pub use connection::{
     Connection, CopySource, Done, Row, Rows, ServerVersion, TransactionStatus, quote_identifier, quote_literal,
 };
+pub use delta::{Delta, Deltas, Language, NearMiss, Stage, Surrounding, Version};
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
 pub use programs::{find_program, program_version};
 pub use run::{Cancel, Event, Run};
