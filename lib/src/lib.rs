@@ -7,6 +7,7 @@ mod delta;
 mod error;
 mod programs;
 mod run;
+mod script;
 mod server;
 mod target;
 
@@ -17,5 +18,6 @@ pub use delta::{Delta, Deltas, Language, NearMiss, Stage, Surrounding, Version};
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
 pub use programs::{find_program, program_version};
 pub use run::{Cancel, Event, Run};
+pub use script::{Script, Statement, Statements, Value, Variables};
 pub use server::{Server, ServerOptions};
 pub use target::Target;

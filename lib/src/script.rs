@@ -1,0 +1,309 @@
+//! A SQL file: split into statements by psql's rules, with its variables replaced; nothing is executed here.
+
+mod command;
+mod source;
+mod split;
+mod token;
+mod variables;
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use variables::{Value, Variables};
+
+use crate::error::{Error, ErrorKind, Location, Result};
+use command::Command;
+use source::{Fingerprint, Place, Source};
+use split::{Piece, Splitter};
+use variables::Mark;
+
+/// A SQL file that was read once from end to end and found sound. Nothing was executed, and its content is
+/// not held in memory.
+///
+/// It is UTF-8 (a byte-order mark is passed over) and split as psql does. Data after `COPY ... FROM stdin`
+/// and the lines `\restrict` and `\unrestrict` of pg_dump's output are understood; every other psql command
+/// is refused.
+///
+/// With variables, `%(NAME)s` and `%%` are replaced in the statements, inside quotes and inner comments too,
+/// as pum 0.10 did; not in comments between statements, nor in COPY data. Without variables a `%` is a `%`.
+#[derive(Debug)]
+pub struct Script {
+    path: Arc<Path>,
+    variables: Arc<Variables>,
+    fingerprint: Fingerprint,
+    no_transaction: bool,
+    statement_count: usize,
+    transaction_control: Vec<(Location, String)>,
+    outside_transaction: Vec<(Location, String)>,
+}
+
+impl Script {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when it cannot be read; [`ErrorKind::Usage`] with the place in the file when it is
+    /// not UTF-8, holds a NUL byte or a psql command, leaves a quote, comment, parenthesis or COPY data open,
+    /// uses a variable that was not given or a lone `%` in a run with variables, or has an unknown header
+    /// `-- pum: ...`.
+    pub fn open(path: &Path, variables: &Variables) -> Result<Script> {
+        let path: Arc<Path> = Arc::from(path);
+        let variables = Arc::new(variables.clone());
+        let mut statements = Statements::begin(path.clone(), variables.clone(), None)?;
+        let mut transaction_control = Vec::new();
+        let mut outside_transaction = Vec::new();
+        while let Some(statement) = statements.next()? {
+            let (list, name) = match statement.command {
+                Command::TransactionControl(name) => (&mut transaction_control, name),
+                Command::OutsideTransaction(name) => (&mut outside_transaction, name),
+                Command::CopyFromStdin | Command::Other => continue,
+            };
+            list.push((statement.location(None), name.to_owned()));
+        }
+        Ok(Script {
+            path,
+            variables,
+            fingerprint: statements.splitter.source.fingerprint(),
+            no_transaction: statements.splitter.no_transaction,
+            statement_count: statements.count,
+            transaction_control,
+            outside_transaction,
+        })
+    }
+
+    /// The file, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// md5 of the bytes in hexadecimal digits: the checksum in the upgrades table, as pum 0.10 wrote it.
+    pub fn checksum(&self) -> &str {
+        &self.fingerprint.checksum
+    }
+
+    /// SHA-256 in hexadecimal digits of the text without byte-order mark and with `\n` line ends, which are
+    /// no change of a file.
+    pub fn digest(&self) -> &str {
+        &self.fingerprint.digest
+    }
+
+    /// Bytes of the file.
+    pub fn size(&self) -> u64 {
+        self.fingerprint.length
+    }
+
+    /// Whether the header line `-- pum: no-transaction` stands before the first statement.
+    pub fn no_transaction(&self) -> bool {
+        self.no_transaction
+    }
+
+    /// How many statements there are; none in a file that is empty or holds only comments.
+    pub fn statement_count(&self) -> usize {
+        self.statement_count
+    }
+
+    /// The statements that begin, end or prepare a transaction, such as BEGIN and COMMIT, with their names.
+    /// Savepoints are none of them.
+    pub fn transaction_control(&self) -> &[(Location, String)] {
+        &self.transaction_control
+    }
+
+    /// The statements that PostgreSQL refuses in a transaction block, such as CREATE INDEX CONCURRENTLY,
+    /// with their names. Where only the server can know (REINDEX of a partitioned table, DROP SUBSCRIPTION),
+    /// it is left to the server.
+    pub fn outside_transaction(&self) -> &[(Location, String)] {
+        &self.outside_transaction
+    }
+
+    /// Reads the file again, statement by statement.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when it cannot be read, [`ErrorKind::Refused`] when it has another size now.
+    pub fn statements(&self) -> Result<Statements> {
+        let expected = Some(self.fingerprint.clone());
+        Statements::begin(self.path.clone(), self.variables.clone(), expected)
+    }
+}
+
+/// The statements of a [`Script`], one at a time, in the memory that the longest takes.
+pub struct Statements {
+    splitter: Splitter,
+    variables: Arc<Variables>,
+    expected: Option<Fingerprint>,
+    count: usize,
+}
+
+impl Statements {
+    fn begin(path: Arc<Path>, variables: Arc<Variables>, expected: Option<Fingerprint>) -> Result<Statements> {
+        let refused = |error| Error::io(format!("cannot read \"{}\"", path.display()), &error);
+        // Looked at before it is opened: opening a named pipe would wait for a writer.
+        let metadata = path.metadata().map_err(refused)?;
+        if !metadata.is_file() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("\"{}\" is not a regular file", path.display()),
+            ));
+        }
+        if expected
+            .as_ref()
+            .is_some_and(|expected| expected.length != metadata.len())
+        {
+            return Err(changed(&path));
+        }
+        let file = File::open(&path).map_err(refused)?;
+        let source = Source::new(path, Box::new(file), None);
+        Ok(Statements {
+            splitter: Splitter::new(source),
+            variables,
+            expected,
+            count: 0,
+        })
+    }
+
+    /// The next statement; none at the end. COPY data that were not taken are passed over.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Io`] when the file cannot be read; [`ErrorKind::Refused`] when its bytes are not those
+    /// that [`Script::open`] read, which shows at the end of the file at the latest: commit only after it.
+    #[allow(clippy::should_implement_trait)] // It fails, and `?` reads better than an iterator of results.
+    pub fn next(&mut self) -> Result<Option<Statement>> {
+        let piece = self.splitter.next();
+        let piece = self.sound(piece)?;
+        let Some(piece) = piece else {
+            return match &self.expected {
+                Some(expected) if *expected != self.splitter.source.fingerprint() => {
+                    Err(changed(self.splitter.source.path()))
+                }
+                _ => Ok(None),
+            };
+        };
+        self.count += 1;
+        let path = self.splitter.source.path().clone();
+        let statement = Statement::new(path, self.count, piece, &self.variables);
+        self.sound(statement).map(Some)
+    }
+
+    /// Some more of the data of the COPY statement that came last; none at their end or when there are none.
+    /// The pieces joined are the lines between the statement and `\.`.
+    ///
+    /// # Errors
+    /// As [`Statements::next`].
+    pub fn copy_data(&mut self) -> Result<Option<Vec<u8>>> {
+        let chunk = self.splitter.copy_chunk();
+        let Some(length) = self.sound(chunk)? else {
+            return Ok(None);
+        };
+        let data = self.splitter.source.bytes()[..length].to_vec();
+        self.splitter.source.consume(length);
+        Ok(Some(data))
+    }
+
+    /// What was sound in the first reading and is not in the second has changed in between.
+    fn sound<T>(&self, result: Result<T>) -> Result<T> {
+        result.map_err(|error| {
+            if self.expected.is_some() && error.kind() == ErrorKind::Usage {
+                changed(self.splitter.source.path())
+            } else {
+                error
+            }
+        })
+    }
+}
+
+fn changed(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("\"{}\" has changed since it was checked", path.display()),
+    )
+    .with_hint("let nothing write to the file, and run again")
+}
+
+/// One statement of a [`Script`].
+#[derive(Debug)]
+pub struct Statement {
+    path: Arc<Path>,
+    number: usize,
+    text: String,
+    /// The text in the file and the way back to it, when variables were replaced.
+    original: Option<(String, Vec<Mark>)>,
+    first: usize,
+    place: Place,
+    after: Vec<u8>,
+    command: Command,
+}
+
+impl Statement {
+    fn new(path: Arc<Path>, number: usize, piece: Piece, variables: &Variables) -> Result<Statement> {
+        let mut statement = Statement {
+            path,
+            number,
+            text: piece.text,
+            original: None,
+            first: piece.first,
+            place: piece.place,
+            after: piece.after,
+            command: piece.command,
+        };
+        if !variables.is_empty() {
+            match variables.replace(&statement.text) {
+                Ok((sent, marks)) => {
+                    let original = std::mem::replace(&mut statement.text, sent);
+                    statement.original = Some((original, marks));
+                }
+                Err((offset, error)) => return Err(error.at(statement.location_of(offset))),
+            }
+        }
+        Ok(statement)
+    }
+
+    /// What to send to the server: from the first word to the semicolon, variables replaced.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is a COPY whose data follow in the file: take them with [`Statements::copy_data`].
+    pub fn copies_from_stdin(&self) -> bool {
+        self.command == Command::CopyFromStdin
+    }
+
+    /// Counted from 1 in its file.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The line of its first word, counted from 1.
+    pub fn line(&self) -> usize {
+        self.location_of(self.first).line
+    }
+
+    /// The place in the file of a position that the server reports: characters of [`Statement::text`], counted
+    /// from 1. Inside of the value of a variable it is where the variable stands; without a position it is the
+    /// first word of the statement.
+    pub fn location(&self, position: Option<usize>) -> Location {
+        let offset = match position {
+            None => self.first,
+            Some(position) => {
+                let characters = &mut self.text.char_indices();
+                let found = characters.nth(position.saturating_sub(1));
+                let sent = found.map_or(self.text.len(), |(offset, _)| offset);
+                match &self.original {
+                    Some((_, marks)) => Mark::back(marks, sent),
+                    None => sent,
+                }
+            }
+        };
+        self.location_of(offset)
+    }
+
+    /// The place of a byte of the text in the file.
+    fn location_of(&self, offset: usize) -> Location {
+        let text = match &self.original {
+            Some((original, _)) => original.as_bytes(),
+            None => self.text.as_bytes(),
+        };
+        self.place.locate(&self.path, text, offset, &self.after)
+    }
+}
+
+#[cfg(test)]
+mod tests;
