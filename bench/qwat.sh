@@ -20,6 +20,8 @@ set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=cluster.sh
 . "$here/cluster.sh"
+# shellcheck source-path=SCRIPTDIR source=pum.sh
+. "$here/pum.sh"
 export LC_ALL=C # EPOCHREALTIME with a point, sort by bytes
 
 (($# == 2)) || fail "usage: bench/qwat.sh DATA_MODEL DATA_SAMPLE"
@@ -28,12 +30,6 @@ sample=$(cd "$2" && pwd)/qwat_v1.2.1_data_and_structure_sample.backup || exit 1
 [[ -x $model/datamodel/scripts/setup.sh ]] || fail "$model is no checkout of qwat-data-model"
 [[ $(head -c 5 "$sample") == PGDMP ]] || fail "$sample is no PostgreSQL archive"
 
-if [[ -z ${PUM:-} ]]; then
-    (cd "$here/.." && cargo build --quiet --release --package pum-cli) || fail "pum does not compile"
-    PUM=${CARGO_TARGET_DIR:-$here/../target}/release/pum
-fi
-[[ -x $PUM ]] || fail "PUM is no program"
-PUM=$(realpath "$PUM")
 sides=(pum)
 declare -A program=([pum]=$PUM)
 if [[ -n ${PUM_ORIGINAL:-} ]]; then
