@@ -4,6 +4,7 @@
 
 mod connection;
 mod delta;
+mod dump;
 mod error;
 mod programs;
 mod run;
@@ -15,6 +16,7 @@ pub use connection::{
     Connection, CopySource, Done, Row, Rows, ServerVersion, TransactionStatus, quote_identifier, quote_literal,
 };
 pub use delta::{Delta, Deltas, Language, NearMiss, Stage, Surrounding, Version};
+pub use dump::{DumpOptions, Dumped, Format, PassedOver, RestoreOptions, Restored, dump, restore};
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
 pub use programs::{find_program, program_version};
 pub use run::{Cancel, Event, Run};

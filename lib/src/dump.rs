@@ -1,0 +1,536 @@
+//! Dumps and restores databases with PostgreSQL's own `pg_dump` and `pg_restore`, as child processes.
+
+mod archive;
+mod child;
+mod part;
+mod restore;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::connection::{Connection, ServerVersion};
+use crate::error::{Error, ErrorKind, Result};
+use crate::programs::{find_program, program_version};
+use crate::run::{Event, Run};
+use crate::target::Target;
+
+use archive::Archive;
+use child::Child;
+use part::Part;
+
+pub use restore::{PassedOver, RestoreOptions, Restored, restore};
+
+/// The form of a dump (PostgreSQL documentation, `pg_dump --format`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// One compressed file, the default.
+    #[default]
+    Custom,
+    /// A directory with a file per table: the only one that is dumped in parallel.
+    Directory,
+    /// A SQL script, to be read by people.
+    Plain,
+}
+
+/// What is dumped, and how.
+#[derive(Debug, Clone, Default)]
+pub struct DumpOptions {
+    /// The form of the dump.
+    pub format: Format,
+    /// How many tables are dumped at the same time; above 1 only in the directory format. 0 is 1.
+    pub jobs: usize,
+    /// Schemas that are left out, as `pg_dump --exclude-schema` takes them: names or psql patterns.
+    pub exclude_schemas: Vec<String>,
+    /// What `pg_dump --compress` takes, such as `0`, or `zstd:3` since 16; the program's own default without it.
+    pub compression: Option<String>,
+    /// A snapshot exported by `pg_export_snapshot()`, whose state is dumped.
+    pub snapshot: Option<String>,
+    /// How long to wait for a lock on a table; for ever without it.
+    pub lock_timeout: Option<Duration>,
+    /// The `pg_dump` to run; without it that of the server's major version is looked for.
+    pub pg_dump: Option<PathBuf>,
+    /// The `pg_restore` that checks the dump; without it the one beside `pg_dump`.
+    pub pg_restore: Option<PathBuf>,
+}
+
+/// A dump that is complete and checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dumped {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its form.
+    pub format: Format,
+    /// Its size in bytes, all files of a directory together.
+    pub bytes: u64,
+    /// How long it took in all, in milliseconds.
+    pub milliseconds: u64,
+    /// The file beside it that holds the SHA-256 of each of its files; `restore` compares them.
+    pub checksums: PathBuf,
+}
+
+/// Dumps a database into a file or, in the directory format, a directory.
+///
+/// It is written under a temporary name in the same place (mode 0600, a directory 0700), read again from end to end,
+/// flushed to the disk and only then renamed: under `file` there is the dump of before or the new one, never a part
+/// of one. An earlier dump of that name is replaced, as pum 0.10 did. Beside it goes `FILE.sha256`.
+///
+/// # Errors
+/// [`ErrorKind::Refused`] when something that is no dump is in the way or `pg_dump` is older than the server,
+/// [`ErrorKind::Program`] with the words of `pg_dump`, [`ErrorKind::Io`] when the place cannot be written.
+///
+/// ```no_run
+/// let source = pum::Target::new("water_prod")?;
+/// let options = pum::DumpOptions { exclude_schemas: vec!["audit".into()], ..Default::default() };
+/// let dumped = pum::dump(&source, "water.dump".as_ref(), &options, &pum::Run::new())?;
+/// println!("{} bytes in {}", dumped.bytes, dumped.path.display());
+/// # Ok::<(), pum::Error>(())
+/// ```
+pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> Result<Dumped> {
+    let started = Instant::now();
+    let unchanged = |error: Error| error.with_state(format!("\"{}\" was not touched", file.display()));
+    if options.jobs > 1 && options.format != Format::Directory {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "only the directory format is dumped with several jobs",
+        )
+        .with_hint("choose the directory format, or leave the number of jobs out"));
+    }
+    let part = Part::create(file, options.format == Format::Directory)?;
+    let mut connection = Connection::open(source, run).map_err(unchanged)?;
+    let server = connection.server_version();
+    let pg_dump = program("pg_dump", options.pg_dump.as_deref(), &server, run).map_err(unchanged)?;
+    let pg_restore = match (&options.pg_restore, options.format) {
+        (_, Format::Plain) => None,
+        (None, _) => Some(beside(&pg_dump, "pg_restore")),
+        (Some(_), _) => Some(program("pg_restore", options.pg_restore.as_deref(), &server, run).map_err(unchanged)?),
+    };
+    let mut patterns = Vec::new();
+    for pattern in &options.exclude_schemas {
+        let regex = pattern_to_regex(pattern);
+        let found = connection.query(
+            "select from pg_namespace where nspname operator(pg_catalog.~) $1::text limit 1",
+            &[Some(&regex)],
+        )?;
+        if found.is_empty() {
+            run.emit(Event::Warning(format!(
+                "no schema is named \"{pattern}\": excluding it changes nothing"
+            )));
+        }
+        patterns.push(regex);
+    }
+    let progress = Progress::new(table_sizes(&mut connection, &patterns), options.jobs.max(1));
+
+    let command = dump_command(&pg_dump, &part, &connection, options)?;
+    let listener = progress.clone();
+    let child = Child::start(command, run, move |line| listener.hear(line)).map_err(unchanged)?;
+    let single_file = (options.format != Format::Directory).then(|| part.path().to_owned());
+    let ended = child
+        .wait(run, || progress.tell(single_file.as_deref(), run))
+        .map_err(unchanged)?;
+    if !ended.status.success() {
+        let error = explain(ended.error("pg_dump"), &ended, &part, &mut connection);
+        return Err(unchanged(error));
+    }
+    check(part.path(), options.format, pg_restore.as_deref(), run).map_err(|error| {
+        unchanged(Error::new(error.kind(), format!("the new dump is not whole: {error}")).with_hint("dump again"))
+    })?;
+    let sums = archive::checksums(part.path(), file, run).map_err(unchanged)?;
+    let bytes = size(part.path());
+    let checksums = archive::checksum_file(file);
+    run.go_on().map_err(unchanged)?;
+    // The checksums of the dump of before must never stand beside the new one.
+    match fs::remove_file(&checksums) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(unchanged(Error::io(
+                format_args!("cannot replace \"{}\"", checksums.display()),
+                &error,
+            )));
+        }
+        _ => {}
+    }
+    part.put_in_place()?;
+    write_checksums(&checksums, &sums)?;
+    progress.finish(run);
+    Ok(Dumped {
+        path: file.to_owned(),
+        format: options.format,
+        bytes,
+        milliseconds: milliseconds(started),
+        checksums,
+    })
+}
+
+fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &DumpOptions) -> Result<Command> {
+    let mut command = child::command(pg_dump);
+    connect(&mut command, connection);
+    command.args(["--verbose", "--no-password"]);
+    command.arg(match options.format {
+        Format::Custom => "--format=custom",
+        Format::Directory => "--format=directory",
+        Format::Plain => "--format=plain",
+    });
+    if options.jobs > 1 {
+        command.arg(format!("--jobs={}", options.jobs));
+    }
+    for schema in &options.exclude_schemas {
+        command.arg(format!("--exclude-schema={schema}"));
+    }
+    if let Some(compression) = &options.compression {
+        command.arg(format!("--compress={compression}"));
+    }
+    if let Some(snapshot) = &options.snapshot {
+        command.arg(format!("--snapshot={snapshot}"));
+    }
+    if let Some(timeout) = options.lock_timeout {
+        command.arg(format!("--lock-wait-timeout={}", timeout.as_millis()));
+    }
+    if options.format == Format::Directory {
+        command.arg("--file").arg(part.path());
+    } else {
+        // Our own descriptor instead of a name: nothing can be put in between, and the mode is ours. pg_dump finds
+        // that it can seek in it and writes the same file as with `--file`.
+        command.stdout(part.for_child()?);
+    }
+    Ok(command)
+}
+
+/// Makes the program connect where the session is, without a word in its arguments.
+fn connect(command: &mut Command, connection: &Connection) {
+    for (variable, value) in connection.environment() {
+        match value {
+            Some(value) => command.env(variable, value),
+            None => command.env_remove(variable),
+        };
+    }
+}
+
+/// The program of the server's major version; newer than the server is told, older is refused before it starts.
+fn program(name: &str, given: Option<&Path>, server: &ServerVersion, run: &Run) -> Result<PathBuf> {
+    let path = find_program(name, Some(server.major()), given)?;
+    let (major, version) = program_version(&path)?;
+    if major < server.major() {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "the server is PostgreSQL {server}, and {} is {version}: it is too old for that server",
+                path.display()
+            ),
+        )
+        .with_hint(format!(
+            "install the client programs of PostgreSQL {0} (on Debian or Ubuntu: apt-get install \
+             postgresql-client-{0}), or name its {name}",
+            server.major()
+        )));
+    }
+    if name == "pg_dump" && major > server.major() {
+        run.emit(Event::Warning(format!(
+            "{} is {version}, newer than the server ({server}): restoring the dump will need pg_restore of PostgreSQL \
+             {major} too",
+            path.display()
+        )));
+    }
+    if is_vulnerable(major, &version) {
+        run.emit(Event::Warning(format!(
+            "{} is {version}: update it, because dumps made by it can carry commands planted in object names \
+             (CVE-2025-8714, CVE-2025-8715)",
+            path.display()
+        )));
+    }
+    Ok(path)
+}
+
+/// Whether a release is older than the ones of August 2025 that mended CVE-2025-8714 and CVE-2025-8715.
+fn is_vulnerable(major: u32, version: &str) -> bool {
+    let minor: Option<u32> = version.split('.').nth(1).and_then(|minor| {
+        let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse().ok()
+    });
+    let mended = match major {
+        13 => 22,
+        14 => 19,
+        15 => 14,
+        16 => 10,
+        17 => 6,
+        _ => return major < 13,
+    };
+    minor.is_some_and(|minor| minor < mended)
+}
+
+/// The program of the same installation.
+fn beside(program: &Path, name: &str) -> PathBuf {
+    let sibling = program.with_file_name(name);
+    if sibling.is_file() {
+        sibling
+    } else {
+        PathBuf::from(name)
+    }
+}
+
+/// A psql pattern as a regular expression (PostgreSQL documentation, psql, "Patterns").
+fn pattern_to_regex(pattern: &str) -> String {
+    let mut regex = String::from("^(");
+    let mut quoted = false;
+    let mut characters = pattern.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                regex.push('"');
+            }
+            '"' => quoted = !quoted,
+            '*' if !quoted => regex.push_str(".*"),
+            '?' if !quoted => regex.push('.'),
+            '$' => regex.push_str("\\$"),
+            _ if quoted && "|*+?()[]{}.^\\".contains(character) => {
+                regex.push('\\');
+                regex.push(character);
+            }
+            _ if quoted => regex.push(character),
+            _ => regex.extend(character.to_lowercase()),
+        }
+    }
+    regex.push_str(")$");
+    regex
+}
+
+/// The tables that will be dumped with their size in bytes; none when a lock is in the way.
+fn table_sizes(connection: &mut Connection, excluded: &[String]) -> Vec<(String, u64)> {
+    // Asking for a size locks the table for a moment, and progress is not worth waiting for a lock.
+    if connection
+        .execute("begin transaction read only; set local lock_timeout = '100ms'")
+        .is_err()
+    {
+        return Vec::new();
+    }
+    let excluded = if excluded.is_empty() {
+        None
+    } else {
+        Some(excluded.join("|"))
+    };
+    let sizes = connection.query(
+        "select n.nspname || '.' || c.relname, pg_table_size(c.oid)::text
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace
+         where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname not like 'pg\\_%'
+           and n.nspname <> 'information_schema' and ($1::text is null or n.nspname operator(pg_catalog.!~) $1::text)",
+        &[excluded.as_deref()],
+    );
+    connection.rollback();
+    sizes
+        .map(|rows| {
+            rows.iter()
+                .map(|row| (row.text(0).to_owned(), row.text(1).parse().unwrap_or(0)))
+                .collect()
+        })
+        .unwrap_or_default()
+}
+
+/// How far `pg_dump` is, in bytes of the tables on the server: what it says when it begins with a table tells.
+#[derive(Clone)]
+struct Progress(Arc<Mutex<Tables>>);
+
+struct Tables {
+    sizes: std::collections::HashMap<String, u64>,
+    total: u64,
+    done: u64,
+    jobs: usize,
+    // Sizes of the tables begun last, as many as there are jobs.
+    begun: std::collections::VecDeque<u64>,
+    // The length of the file when the last of them began.
+    length: Option<u64>,
+    told: Option<u64>,
+}
+
+impl Progress {
+    fn new(sizes: Vec<(String, u64)>, jobs: usize) -> Progress {
+        let total = sizes.iter().map(|(_, size)| size).sum();
+        Progress(Arc::new(Mutex::new(Tables {
+            sizes: sizes.into_iter().collect(),
+            total,
+            done: 0,
+            jobs,
+            begun: std::collections::VecDeque::new(),
+            length: None,
+            told: None,
+        })))
+    }
+
+    fn hear(&self, line: &str) {
+        let Some(table) = line
+            .strip_prefix("dumping contents of table \"")
+            .and_then(|rest| rest.strip_suffix('"'))
+        else {
+            return;
+        };
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = tables.sizes.get(table).copied().unwrap_or(0);
+        tables.begun.push_back(size);
+        if tables.begun.len() > tables.jobs {
+            let ended = tables.begun.pop_front().unwrap_or(0);
+            tables.done += ended;
+        }
+        tables.length = None;
+    }
+
+    /// Tells it when it changed. What the file grew by since the last table began counts too: a table is seldom
+    /// smaller on the disk than in a dump.
+    fn tell(&self, file: Option<&Path>, run: &Run) {
+        let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = tables.done;
+        if let (Some(file), Some(current)) = (file, tables.begun.back().copied()) {
+            let length = size(file);
+            let before = *tables.length.get_or_insert(length);
+            done += length.saturating_sub(before).min(current);
+        }
+        if tables.total > 0 && tables.told != Some(done) {
+            tables.told = Some(done);
+            run.emit(Event::Progress {
+                done,
+                total: Some(tables.total),
+                unit: "bytes",
+            });
+        }
+    }
+
+    fn finish(&self, run: &Run) {
+        let total = self.0.lock().unwrap_or_else(PoisonError::into_inner).total;
+        if total > 0 {
+            run.emit(Event::Progress {
+                done: total,
+                total: Some(total),
+                unit: "bytes",
+            });
+        }
+    }
+}
+
+/// Adds what the words of pg_dump leave out: free space, all forbidden tables, who holds the lock.
+fn explain(error: Error, ended: &child::Ended, part: &Part, connection: &mut Connection) -> Error {
+    if ended.complained_of("No space left")
+        || ended.complained_of("Disk quota")
+        || ended.complained_of("File too large")
+    {
+        let free = rustix::fs::statvfs(part::parent(part.path()))
+            .map(|place| place.f_bavail.saturating_mul(place.f_frsize))
+            .unwrap_or(0);
+        return error.with_hint(format!(
+            "make room or dump to another place; {} MB are free there without the part that was written",
+            (free + size(part.path())) / 1_000_000
+        ));
+    }
+    if ended.complained_of("permission denied") {
+        let tables = connection.query(
+            "select string_agg(c.oid::regclass::text, ', ' order by 1) from pg_class c
+             join pg_namespace n on n.oid = c.relnamespace
+             where c.relkind in ('r', 'p', 'S', 'm', 'v') and n.nspname not like 'pg\\_%'
+               and n.nspname <> 'information_schema' and not has_table_privilege(c.oid, 'SELECT')",
+            &[],
+        );
+        let names = tables.ok().and_then(|rows| rows.value(0, 0).map(str::to_owned));
+        return match names {
+            Some(names) => error.with_hint(format!(
+                "dump as a role that may read everything; this one may not read {names}"
+            )),
+            None => error.with_hint("dump as a role that may read everything"),
+        };
+    }
+    if ended.complained_of("row-level security") {
+        return error.with_hint(
+            "row security would hide rows from this role, and the dump would look complete: dump as the tables' owner \
+             or as a role with BYPASSRLS",
+        );
+    }
+    if ended.complained_of("statement timeout") || ended.complained_of("lock timeout") {
+        let holders = connection.query(
+            "select string_agg(distinct format('process %s (%s, %s)', l.pid, a.usename, a.application_name), ', ')
+             from pg_locks l join pg_stat_activity a using (pid)
+             where l.granted and l.mode = 'AccessExclusiveLock' and l.locktype = 'relation'
+               and l.database = (select oid from pg_database where datname = current_database())",
+            &[],
+        );
+        let names = holders.ok().and_then(|rows| rows.value(0, 0).map(str::to_owned));
+        return match names {
+            Some(names) => error.with_hint(format!("pg_dump waited for a lock on a table; {names} holds one")),
+            None => error.with_hint("pg_dump waited for a lock on a table, which is free again"),
+        };
+    }
+    error
+}
+
+/// Reads what was written from end to end.
+fn check(path: &Path, format: Format, pg_restore: Option<&Path>, run: &Run) -> Result<()> {
+    let archive = Archive::open(path)?;
+    if archive.format() != format {
+        return Err(Error::new(
+            ErrorKind::Program,
+            "pg_dump wrote another format than it was asked for",
+        ));
+    }
+    match pg_restore {
+        Some(pg_restore) => archive.read(pg_restore, false, run),
+        None => Ok(()),
+    }
+}
+
+fn write_checksums(path: &Path, sums: &str) -> Result<()> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file: File| file.write_all(sums.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| part::sync_parent(path));
+    written.map_err(|error| {
+        // A part of the checksums would make a good dump look damaged.
+        let _ = fs::remove_file(path);
+        Error::io(format_args!("cannot write \"{}\"", path.display()), &error)
+            .with_state("the dump itself is complete and in its place")
+    })
+}
+
+/// The size of a file or of the files of a directory in bytes.
+fn size(path: &Path) -> u64 {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => fs::read_dir(path)
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .filter_map(|entry| entry.metadata().ok())
+                    .map(|m| m.len())
+                    .sum()
+            })
+            .unwrap_or(0),
+        Ok(found) => found.len(),
+        Err(_) => 0,
+    }
+}
+
+fn milliseconds(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_follow_psql() {
+        assert_eq!(pattern_to_regex("public"), "^(public)$");
+        assert_eq!(pattern_to_regex("Audit*"), "^(audit.*)$");
+        assert_eq!(pattern_to_regex("\"Au.dit\"\"x\""), "^(Au\\.dit\"x)$");
+        assert_eq!(pattern_to_regex("a$b"), "^(a\\$b)$");
+    }
+
+    #[test]
+    fn old_minor_releases_are_known() {
+        assert!(is_vulnerable(15, "15.13"));
+        assert!(!is_vulnerable(15, "15.14"));
+        assert!(is_vulnerable(12, "12.22"));
+        assert!(!is_vulnerable(18, "18.0"));
+        assert!(!is_vulnerable(17, "17.6"));
+    }
+}
