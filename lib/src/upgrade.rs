@@ -1,0 +1,478 @@
+//! Upgrading a database: the plan, the lock, and the steps applied under it.
+
+mod apply;
+mod lock;
+mod plan;
+mod watch;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use plan::{DeltaInfo, Info, Plan, Status, Step};
+
+use apply::{Application, Prepared, Source};
+pub(crate) use lock::{Lock, same_database};
+
+use crate::connection::Connection;
+use crate::delta::{Deltas, Language, Version};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::{BASELINE, Entry, History, Record, TableName, create_table, state};
+use crate::run::{Event, Run};
+use crate::script::{Script, Variables, file_digests, same_content};
+use crate::target::Target;
+
+/// How to upgrade.
+#[derive(Debug, Clone)]
+pub struct UpgradeOptions {
+    /// The upgrades table.
+    pub table: TableName,
+    /// The delta directories, in order.
+    pub directories: Vec<PathBuf>,
+    /// The version to stop at.
+    pub max_version: Option<Version>,
+    /// Variables for the deltas.
+    pub variables: Variables,
+    /// All steps in one transaction: all or nothing.
+    pub single_transaction: bool,
+    /// How long a statement waits for another session's lock before its step is rolled back and tried again.
+    /// Zero waits without end, and everybody else behind it.
+    pub lock_timeout: Duration,
+    /// How often a step is tried when another session is in its way.
+    pub attempts: u32,
+    /// How long to wait for another run of pum on the same database.
+    pub wait: Duration,
+    /// How long to ask for the outcome of a COMMIT whose answer was lost.
+    pub patience: Duration,
+    /// Go on although files look like deltas and are none.
+    pub allow_near_misses: bool,
+    /// Run again a Python delta that an interrupted run began.
+    pub rerun_interrupted: bool,
+    /// The Python interpreter for `.py` deltas; `python3` of PATH without it.
+    pub python: Option<PathBuf>,
+}
+
+impl UpgradeOptions {
+    /// The defaults for a table and directories: waits 5 s for locks and tries 10 times, does not wait for other runs.
+    pub fn new(table: TableName, directories: Vec<PathBuf>) -> UpgradeOptions {
+        UpgradeOptions {
+            table,
+            directories,
+            max_version: None,
+            variables: Variables::new(),
+            single_transaction: false,
+            lock_timeout: Duration::from_secs(5),
+            attempts: 10,
+            wait: Duration::ZERO,
+            patience: Duration::from_secs(60),
+            allow_near_misses: false,
+            rerun_interrupted: false,
+            python: None,
+        }
+    }
+}
+
+/// What an upgrade did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The version before.
+    pub from: Option<Version>,
+    /// The version now.
+    pub to: Option<Version>,
+    /// The steps in the order in which they ran.
+    pub steps: Vec<AppliedStep>,
+}
+
+/// A step that ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppliedStep {
+    /// The step.
+    pub step: Step,
+    /// How long it took.
+    pub milliseconds: u64,
+}
+
+/// How to record a baseline.
+#[derive(Debug, Clone)]
+pub struct BaselineOptions {
+    /// The upgrades table; created when missing, with its schema.
+    pub table: TableName,
+    /// The version that the database is at.
+    pub version: Version,
+    /// Records the deltas of these directories up to the version as applied, so that the next upgrade does not run
+    /// those of that very version again.
+    pub mark_applied: Option<Vec<PathBuf>>,
+    /// How long to wait for another run of pum on the same database.
+    pub wait: Duration,
+}
+
+/// What a baseline did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Baselined {
+    /// Whether the table was created.
+    pub table_created: bool,
+    /// Whether its schema was created.
+    pub schema_created: bool,
+    /// How many deltas were recorded as applied.
+    pub marked: usize,
+}
+
+/// Records that a database is at a version, and creates the upgrades table when there is none. All in one transaction.
+///
+/// # Errors
+/// The database has this baseline already, the table cannot be created, the server is read-only.
+pub fn baseline(target: &Target, options: &BaselineOptions, run: &Run) -> Result<Baselined> {
+    let mut lock = Lock::take(target, &options.table, options.wait, run)?;
+    baseline_under(&mut lock, options, run)
+}
+
+pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &Run) -> Result<Baselined> {
+    let table = &options.table;
+    let target = lock.connection().target().clone();
+    refuse_read_only(lock.connection(), &target)?;
+    let deltas = options
+        .mark_applied
+        .as_ref()
+        .map(|directories| Deltas::read(directories))
+        .transpose()?;
+    // A connection of its own: a failed transaction must not cost the lock.
+    let mut connection = Connection::open(&target, run)?;
+    let connection = &mut connection;
+    connection.execute("begin isolation level read committed, read write; set local synchronous_commit = on")?;
+    let outcome = (|| {
+        let (schema_created, table_created, history) = match History::read(connection, table)? {
+            Some(mut history) => {
+                history.extend(connection)?;
+                (false, false, history)
+            }
+            None => {
+                let schema_created = create_table(connection, table).map_err(|error| {
+                    let hint = format!(
+                        "the user needs the right to create there; its owner can run: GRANT CREATE ON SCHEMA {} TO ...",
+                        crate::quote_identifier(&table.schema)
+                    );
+                    let denied = error.sqlstate() == Some("42501");
+                    let error = error.within(format_args!("the upgrades table {table} cannot be created"));
+                    if denied { error.with_hint(hint) } else { error }
+                })?;
+                (schema_created, true, History::from_entries(table.clone(), Vec::new()))
+            }
+        };
+        if history
+            .entries()
+            .iter()
+            .any(|entry| entry.code == BASELINE && entry.version == options.version && entry.success)
+        {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("the database {target} has the baseline {} already", options.version),
+            )
+            .with_hint("`pum info` shows what is recorded"));
+        }
+        if let Some(current) = history.current_version()
+            && current > options.version
+        {
+            run.emit(Event::Warning(format!(
+                "the database is at version {current} already: the baseline {} changes nothing of that",
+                options.version
+            )));
+        }
+        let record = Record {
+            version: options.version,
+            name: "baseline",
+            code: BASELINE,
+            script: "",
+            checksum: "",
+            digest: None,
+            execution_time_ms: 0,
+            success: true,
+            state: state::DONE,
+        };
+        record.insert(connection, table)?;
+        let mut marked = 0;
+        for delta in deltas.iter().flat_map(|deltas| &deltas.deltas) {
+            if delta.version > options.version || history.applied(delta).is_some() {
+                continue;
+            }
+            let (checksum, digest) = file_digests(&delta.path)?;
+            let record = Record {
+                version: delta.version,
+                name: &delta.name,
+                code: delta.code(),
+                script: &delta.path.to_string_lossy(),
+                checksum: &checksum,
+                digest: Some(&digest),
+                execution_time_ms: 0,
+                success: true,
+                state: state::DONE,
+            };
+            record.insert(connection, table)?;
+            marked += 1;
+        }
+        connection.execute("commit")?;
+        Ok(Baselined {
+            table_created,
+            schema_created,
+            marked,
+        })
+    })();
+    outcome.map_err(|error: Error| {
+        connection.rollback();
+        error.with_state("nothing was changed")
+    })
+}
+
+/// What is applied, pending, changed since, skipped, ignored. Reads only.
+///
+/// # Errors
+/// There is no upgrades table, or something cannot be read.
+pub fn info(target: &Target, table: &TableName, directories: &[PathBuf], run: &Run) -> Result<Info> {
+    let deltas = Deltas::read(directories)?;
+    let mut connection = Connection::open(target, run)?;
+    let history = read_history(&mut connection, table)?;
+    Info::new(&deltas, &history, |delta, entry| changed(entry, &delta.path))
+}
+
+fn changed(entry: &Entry, path: &std::path::Path) -> Result<bool> {
+    // A baseline that marks deltas as applied, or a table of an early pum, may have no checksum.
+    if entry.checksum.is_empty() && entry.digest.is_none() {
+        return Ok(false);
+    }
+    Ok(!same_content(path, &entry.checksum, entry.digest.as_deref())?)
+}
+
+/// What an upgrade would do. Reads only, in a read-only transaction.
+///
+/// # Errors
+/// As [`upgrade`], before its first step.
+pub fn plan(target: &Target, options: &UpgradeOptions, run: &Run) -> Result<Plan> {
+    let deltas = Deltas::read(&options.directories)?;
+    let mut connection = Connection::open(target, run)?;
+    connection.execute("begin read only")?;
+    let history = read_history(&mut connection, &options.table)?;
+    connection.rollback();
+    let plan = Plan::new(&deltas, &history, options.max_version)?;
+    prepare(&plan, &deltas, &history, options, run)?;
+    Ok(plan)
+}
+
+/// Applies what is due, under the lock. `expected` is the plan that was shown to somebody: when it is no longer the
+/// one that would be carried out, nothing is.
+///
+/// # Errors
+/// Every error says what is applied and recorded and what is not; the next run goes on from there.
+pub fn upgrade(target: &Target, options: &UpgradeOptions, expected: Option<&Plan>, run: &Run) -> Result<Applied> {
+    let deltas = Deltas::read(&options.directories)?;
+    let mut lock = Lock::take(target, &options.table, options.wait, run)?;
+    upgrade_under(&mut lock, target, &deltas, options, expected, run)
+}
+
+pub(crate) fn upgrade_under(
+    lock: &mut Lock,
+    target: &Target,
+    deltas: &Deltas,
+    options: &UpgradeOptions,
+    expected: Option<&Plan>,
+    run: &Run,
+) -> Result<Applied> {
+    let mut history = read_history(lock.connection(), &options.table)?;
+    let plan = Plan::new(deltas, &history, options.max_version)?;
+    if expected.is_some_and(|expected| *expected != plan) {
+        return Err(
+            Error::new(ErrorKind::Refused, "what is due has changed since it was shown")
+                .with_hint("run pum again to see the new plan")
+                .with_state("nothing was changed"),
+        );
+    }
+    let steps = prepare(&plan, deltas, &history, options, run)?;
+    if steps.is_empty() {
+        return Ok(Applied {
+            from: plan.current,
+            to: plan.reached,
+            steps: Vec::new(),
+        });
+    }
+    refuse_read_only(lock.connection(), target)?;
+    history.extend(lock.connection()).map_err(|error| {
+        error
+            .within(format_args!(
+                "columns cannot be added to the upgrades table {}",
+                options.table
+            ))
+            .with_hint("its owner must run the first upgrade with this version of pum")
+            .with_state("nothing was changed")
+    })?;
+    Application::new(target, options, lock, &history, run).all(&plan, &steps)
+}
+
+/// What the upgrades table of a database says; `None` when it has none. Reads only.
+///
+/// # Errors
+/// As [`History::read`], and when no session can be opened.
+pub fn history(target: &Target, table: &TableName, run: &Run) -> Result<Option<History>> {
+    History::read(&mut Connection::open(target, run)?, table)
+}
+
+/// Runs a script outside of any plan: in one transaction, unless it controls its transactions itself or holds what
+/// cannot run in one; then statement by statement.
+///
+/// # Errors
+/// The first statement that fails, with its place in the file.
+pub fn run_script(connection: &mut Connection, script: &Script) -> Result<()> {
+    let together = script.transaction_control().is_empty() && script.outside_transaction().is_empty();
+    if together {
+        connection.execute("begin")?;
+    }
+    let mut statements = script.statements()?;
+    while let Some(statement) = statements.next()? {
+        if let Err(error) = apply::run_statement(connection, &statement, &mut statements) {
+            connection.rollback();
+            return Err(error);
+        }
+    }
+    if together {
+        connection.execute("commit")?;
+    }
+    Ok(())
+}
+
+fn read_history(connection: &mut Connection, table: &TableName) -> Result<History> {
+    History::read(connection, table)?.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Refused,
+            format!("the database {} has no upgrades table {table}", connection.target()),
+        )
+        .with_hint("`pum baseline -b X.Y.Z` creates it and records the version that the database is at")
+        .with_state("nothing was changed")
+    })
+}
+
+fn refuse_read_only(connection: &mut Connection, target: &Target) -> Result<()> {
+    let rows = connection.query("select pg_is_in_recovery()::text", &[])?;
+    if rows.value(0, 0) == Some("true") {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("{target} is a standby server, which takes no changes"),
+        )
+        .with_hint("name the primary server")
+        .with_state("nothing was changed"));
+    }
+    Ok(())
+}
+
+/// Reads and checks every file of the plan before the first one runs.
+fn prepare(
+    plan: &Plan,
+    deltas: &Deltas,
+    history: &History,
+    options: &UpgradeOptions,
+    run: &Run,
+) -> Result<Vec<Prepared>> {
+    let outcome = (|| {
+        if let Some(near) = plan.near_misses.first() {
+            if !options.allow_near_misses {
+                let more = plan.near_misses.len() - 1;
+                let more = if more > 0 {
+                    format!(" (and {more} more, see `pum info`)")
+                } else {
+                    String::new()
+                };
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    format!("\"{}\" looks like a delta and is none: {}{more}", near.path.display(), near.reason),
+                )
+                .with_hint("rename it delta_X.Y.Z_name.sql (pre.sql, post.sql, py, pre.py, post.py), move it away, or go on without it by --allow-near-misses"));
+            }
+            for near in &plan.near_misses {
+                run.emit(Event::Warning(format!(
+                    "left out \"{}\": {}",
+                    near.path.display(),
+                    near.reason
+                )));
+            }
+        }
+        for delta in &deltas.deltas {
+            if let Some(entry) = history.applied(delta)
+                && changed(entry, &delta.path)?
+            {
+                run.emit(Event::Warning(format!(
+                    "\"{}\" has changed since it was applied; it is not run again",
+                    delta.path.display()
+                )));
+            }
+        }
+        plan.steps
+            .iter()
+            .map(|step| prepare_step(step, history, options))
+            .collect::<Result<Vec<Prepared>>>()
+    })();
+    outcome.map_err(|error| error.with_state("nothing was changed"))
+}
+
+fn prepare_step(step: &Step, history: &History, options: &UpgradeOptions) -> Result<Prepared> {
+    let unfinished = step.delta().and_then(|delta| history.unfinished(delta)).cloned();
+    let source = match step.language() {
+        Language::Python => {
+            let (checksum, digest) = file_digests(step.path())?;
+            if let Some(entry) = &unfinished
+                && entry.state.as_deref() == Some(state::STARTED)
+                && !options.rerun_interrupted
+            {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    format!("{step} was begun by a run that was interrupted, and what it did is not known"),
+                )
+                .with_hint(format!(
+                    "look at the database; then run it again with --rerun-interrupted, or record it as applied: UPDATE {} SET success = true WHERE id = {}",
+                    options.table.quoted(),
+                    entry.id
+                )));
+            }
+            Source::Python { checksum, digest }
+        }
+        Language::Sql => {
+            let script = Script::open(step.path(), &options.variables)?;
+            check_script(step, &script, unfinished.as_ref())?;
+            Source::Sql(script)
+        }
+    };
+    Ok(Prepared {
+        step: step.clone(),
+        source,
+        unfinished,
+    })
+}
+
+fn check_script(step: &Step, script: &Script, unfinished: Option<&Entry>) -> Result<()> {
+    if script.no_transaction() {
+        if let Some(entry) = unfinished
+            && entry.statements_done > 0
+            && entry.digest.as_deref() != Some(script.digest())
+        {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "{step} has changed since an earlier run did {} of its statements and stopped",
+                    entry.statements_done
+                ),
+            )
+            .with_hint("put the file back as it was, or move the rest of it into a new delta"));
+        }
+        return Ok(());
+    }
+    if let Some((location, command)) = script.outside_transaction().first() {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("{command} cannot run inside a transaction, and each delta is one"),
+        )
+        .at(location.clone())
+        .with_hint("put the line `-- pum: no-transaction` at the head of the file, best in a delta of its own"));
+    }
+    if !script.enclosing_transaction()
+        && let Some((location, _)) = script.transaction_control().first()
+    {
+        return Err(Error::new(ErrorKind::Refused, format!("{step} controls its transaction itself, and pum could not roll it back"))
+            .at(location.clone())
+            .with_hint("take BEGIN, COMMIT and ROLLBACK out: pum runs each delta in one transaction; or put the line `-- pum: no-transaction` at its head"));
+    }
+    Ok(())
+}

@@ -1,0 +1,135 @@
+//! The lock that lets one run at a time change a database.
+
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::TableName;
+use crate::run::{Event, Run};
+use crate::target::Target;
+
+/// Held as long as the value lives, on an idle connection of its own: an idle session does not delay
+/// `CREATE INDEX CONCURRENTLY`, and `DISCARD ALL` between steps does not drop it.
+pub(crate) struct Lock {
+    connection: Connection,
+    key: i64,
+}
+
+impl Lock {
+    /// Takes the lock, polling for it up to `wait`. The blocking form is never used: a session that waits in
+    /// `pg_advisory_lock` deadlocks with a holder that runs `CREATE INDEX CONCURRENTLY`.
+    pub(crate) fn take(target: &Target, table: &TableName, wait: Duration, run: &Run) -> Result<Lock> {
+        let connection = Connection::open(target, run)?;
+        let mut lock = Lock {
+            connection,
+            key: key(table),
+        };
+        let begun = Instant::now();
+        let mut told = None;
+        loop {
+            let rows = lock.connection.query(
+                "select pg_try_advisory_lock($1::int8)::text",
+                &[Some(&lock.key.to_string())],
+            )?;
+            if rows.value(0, 0) == Some("true") {
+                return Ok(lock);
+            }
+            // A holder that is gone by now gave it back in between.
+            let Some(holder) = lock.holder()? else { continue };
+            if begun.elapsed() >= wait {
+                return Err(Error::new(
+                    ErrorKind::Locked,
+                    format!("another run of pum is changing {target}: {holder}"),
+                )
+                .with_hint("wait for its end, or let this run wait with --wait SECONDS")
+                .with_state("nothing was changed"));
+            }
+            if told.as_ref() != Some(&holder) {
+                run.emit(Event::Waiting(format!(
+                    "another run of pum is changing {target}: {holder}"
+                )));
+                told = Some(holder);
+            }
+            run.sleep(Duration::from_millis(200))?;
+        }
+    }
+
+    fn holder(&mut self) -> Result<Option<String>> {
+        let (class, object) = (self.key.cast_unsigned() >> 32, self.key.cast_unsigned() & 0xffff_ffff);
+        let rows = self.connection.query(
+            "select l.pid::text, coalesce(a.usename::text, '?'), coalesce(a.client_addr::text, 'a local socket'), \
+             coalesce(date_trunc('second', a.backend_start)::text, '?') \
+             from pg_locks l left join pg_stat_activity a on a.pid = l.pid \
+             where l.locktype = 'advisory' and l.granted and l.objsubid = 1 \
+             and l.database = (select oid from pg_database where datname = current_database()) \
+             and l.classid = $1::text::oid and l.objid = $2::text::oid",
+            &[Some(&class.to_string()), Some(&object.to_string())],
+        )?;
+        Ok(rows.iter().next().map(|row| {
+            format!(
+                "server process {} of user {} from {}, since {}",
+                row.text(0),
+                row.text(1),
+                row.text(2),
+                row.text(3)
+            )
+        }))
+    }
+
+    /// Whether the lock is still ours: its connection answers.
+    pub(crate) fn still_held(&mut self) -> Result<()> {
+        self.connection.query("select 1", &[]).map(drop).map_err(|error| {
+            if error.kind() == ErrorKind::ConnectionLost {
+                error
+                    .within("the lock on the upgrades table is lost")
+                    .with_hint("run pum again: it goes on from here")
+            } else {
+                error
+            }
+        })
+    }
+
+    /// The lock's own session, for reading.
+    pub(crate) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the connection gives it back too, but a moment later: the next run would still find it taken.
+        let _ = self
+            .connection
+            .uncancelled(&format!("select pg_advisory_unlock({})", self.key));
+    }
+}
+
+/// Advisory locks belong to a database already; the table tells modules in one database apart.
+fn key(table: &TableName) -> i64 {
+    let digest = Sha256::digest(format!("pum upgrades table {}", table.quoted()));
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(bytes)
+}
+
+/// Whether two sessions are on the same database, whatever names, sockets, poolers or roles led there: an advisory
+/// lock taken on one is refused on the other if and only if it is the same database.
+///
+/// # Errors
+/// A connection is lost or the run cancelled.
+pub(crate) fn same_database(left: &mut Connection, right: &mut Connection) -> Result<bool> {
+    let random = uuid::Uuid::new_v4().as_u128();
+    let key = i64::from_be_bytes((random as u64).to_be_bytes()).to_string();
+    left.query("select pg_advisory_lock($1::int8)", &[Some(&key)])?;
+    let taken = right
+        .query("select pg_try_advisory_lock($1::int8)::text", &[Some(&key)])?
+        .value(0, 0)
+        == Some("true");
+    if taken {
+        right.query("select pg_advisory_unlock($1::int8)", &[Some(&key)])?;
+    }
+    left.query("select pg_advisory_unlock($1::int8)", &[Some(&key)])?;
+    Ok(!taken)
+}

@@ -1,0 +1,97 @@
+//! Sees who is in the way of a session, from a connection of its own.
+
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::connection::Connection;
+use crate::error::Result;
+use crate::run::{Event, Run};
+use crate::target::Target;
+
+/// Follows one server process and tells whom it waits for. Without it an upgrade is the same, only quieter.
+pub(crate) struct Watch {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    pid: AtomicI32,
+    blockers: Mutex<Option<String>>,
+}
+
+const INTERVAL: Duration = Duration::from_millis(200);
+
+impl Watch {
+    pub(crate) fn new(target: &Target, run: &Run) -> Watch {
+        let shared = Arc::new(Shared::default());
+        let (seen, target, run) = (Arc::clone(&shared), target.clone(), run.clone());
+        let thread = std::thread::spawn(move || {
+            // A server without a free connection upgrades all the same.
+            let _ = follow(&seen, &target, &run);
+        });
+        Watch {
+            shared,
+            thread: Some(thread),
+        }
+    }
+
+    /// Follows this server process from now on.
+    pub(crate) fn follow(&self, pid: i32) {
+        self.shared.pid.store(pid, Ordering::SeqCst);
+    }
+
+    /// Who was in the way last.
+    pub(crate) fn last_blockers(&self) -> Option<String> {
+        self.shared.blockers.lock().ok().and_then(|blockers| blockers.clone())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            let _ = thread.join();
+        }
+    }
+}
+
+fn follow(shared: &Shared, target: &Target, run: &Run) -> Result<()> {
+    let mut connection: Option<Connection> = None;
+    while !shared.stop.load(Ordering::SeqCst) {
+        std::thread::park_timeout(INTERVAL);
+        let pid = shared.pid.load(Ordering::SeqCst);
+        if pid == 0 || shared.stop.load(Ordering::SeqCst) {
+            continue;
+        }
+        let connection = match &mut connection {
+            Some(connection) => connection,
+            none => none.insert(Connection::open(target, run)?),
+        };
+        let rows = connection.query(
+            "select format('process %s of user %s%s, %s, in its transaction since %s', b.pid, coalesce(a.usename::text, '?'), \
+             case when coalesce(a.application_name, '') <> '' then format(' (%s)', a.application_name) end, \
+             coalesce(a.state, '?'), coalesce(date_trunc('second', a.xact_start)::text, '?')) \
+             from (select distinct unnest(pg_blocking_pids($1::int4)) as pid) b \
+             left join pg_stat_activity a on a.pid = b.pid order by b.pid limit 5",
+            &[Some(&pid.to_string())],
+        )?;
+        let blockers: Vec<&str> = rows.iter().map(|row| row.text(0)).collect();
+        if blockers.is_empty() {
+            continue;
+        }
+        let text = blockers.join("; ");
+        let Ok(mut known) = shared.blockers.lock() else {
+            continue;
+        };
+        if known.as_ref() != Some(&text) {
+            run.emit(Event::Waiting(format!("waiting for {text}")));
+            *known = Some(text);
+        }
+    }
+    Ok(())
+}
