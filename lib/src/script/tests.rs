@@ -458,6 +458,11 @@ fn token() -> impl Strategy<Value = &'static str> {
     ])
 }
 
+/// Whether a text after a statement holds no other. The statement is there because a comment is a header before it only.
+fn holds_none(text: &str) -> bool {
+    split(&format!("select 1;{text}")).len() == 1
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_split_or_refused(
@@ -487,7 +492,7 @@ proptest! {
                     prop_assert_eq!(one.location(None), other.location(None));
                     let data = String::from_utf8_lossy(data);
                     let (between, after) = rest.split_once(one.text()).unwrap();
-                    prop_assert!(split(between).is_empty(), "{:?}", between);
+                    prop_assert!(holds_none(between), "{:?}", between);
                     rest = after;
                     if one.copies_from_stdin() {
                         let line_end = rest.find('\n').unwrap() + 1;
@@ -497,7 +502,7 @@ proptest! {
                         rest = rest[2..].trim_start_matches(['\r', '\n']);
                     }
                 }
-                prop_assert!(split(rest).is_empty(), "{:?}", rest);
+                prop_assert!(holds_none(rest), "{:?}", rest);
             }
             (Err(whole), Err(pieces)) => {
                 prop_assert_eq!(whole.kind(), ErrorKind::Usage);
