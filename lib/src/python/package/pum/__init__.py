@@ -1,0 +1,1 @@
+"""What Python deltas import when no pum package is installed for their Python."""

@@ -1,0 +1,1 @@
+"""The part of pum that Python deltas build on."""
