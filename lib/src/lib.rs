@@ -8,12 +8,10 @@ mod dump;
 mod error;
 mod history;
 mod programs;
-#[cfg_attr(not(test), expect(dead_code, reason = "upgrade calls it"))]
 mod python;
 mod run;
 mod script;
 mod server;
-#[cfg_attr(not(test), expect(dead_code, reason = "python calls it"))]
 mod supervise;
 mod target;
 mod upgrade;

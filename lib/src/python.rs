@@ -267,10 +267,7 @@ struct Outcome {
 }
 
 fn judge(path: &Path, name: &str, outcome: Option<Outcome>, status: ExitStatus, run: &Run) -> Result<()> {
-    let error = |message: String| {
-        Error::new(ErrorKind::Program, message)
-            .with_state("what it committed over its own connections stays; it is not recorded as applied")
-    };
+    let error = |message: String| Error::new(ErrorKind::Program, message);
     let Some(outcome) = outcome else {
         return Err(match status.signal() {
             Some(signal) => error(format!("{name} was ended by signal {signal} before it was finished")),

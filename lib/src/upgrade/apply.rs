@@ -10,6 +10,7 @@ use crate::connection::{Connection, TransactionStatus};
 use crate::delta::{Language, Version};
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::history::{Entry, History, Record, TableName, state};
+use crate::python::{PythonDelta, run_python_delta};
 use crate::run::{Event, Run};
 use crate::script::{Script, Statement, Statements};
 use crate::target::Target;
@@ -140,6 +141,7 @@ impl<'a> Application<'a> {
     }
 
     fn finished(&mut self, prepared: &Prepared, begun: Instant) {
+        self.current = self.current.max(prepared.step.delta().map(|delta| delta.version));
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.run.emit(Event::StepFinished { milliseconds });
         self.done.push(AppliedStep {
@@ -481,7 +483,17 @@ impl<'a> Application<'a> {
             connection.execute(&settings("set", 0))?;
             row = Some(begin_record(connection, &table, prepared)?.0);
         }
-        let outcome: Result<()> = Ok(());
+        let current = self.current.map(|version| version.to_string());
+        let delta = PythonDelta {
+            path: prepared.step.path(),
+            directory: prepared.step.directory(),
+            directories: &self.options.directories,
+            current_version: current,
+            upgrades_table: &table.to_string(),
+            variables: &self.options.variables,
+            python: self.options.python.as_deref(),
+        };
+        let outcome = run_python_delta(&delta, self.lock.connection(), &self.run);
         let Some(row) = row else { return outcome };
         // The delta had connections of its own and may have taken its time: ours may be gone.
         if self
