@@ -1,0 +1,50 @@
+-- Columns of tables. Their order is not read: it differs by history, and no statement that names its columns sees it.
+select
+    n.nspname as schema,
+    c.relname as relation,
+    a.attname as name,
+    format_type(a.atttypid, a.atttypmod) as type,
+    case
+        when not a.attnotnull then 'no'
+        when flawed.oid is null then 'yes'
+        else concat_ws(', ', 'yes', case when not flawed.convalidated then 'not valid' end,
+            case when flawed.connoinherit then 'no inherit' end)
+    end as not_null,
+    -- A default names no column, so that it needs no relation: several times faster than with one.
+    case when a.attgenerated = '' then pg_get_expr(d.adbin, 0) end as default,
+    case a.attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
+    case a.attgenerated when 's' then 'stored' when 'v' then 'virtual' end as generated,
+    case when a.attgenerated <> '' then pg_get_expr(d.adbin, a.attrelid) end as expression,
+    case when co.oid is not null
+        then quote_ident((select nspname from pg_namespace where oid = co.collnamespace)) || '.'
+            || quote_ident(co.collname) end as collation,
+    case when a.attinhcount > 0 then case when a.attislocal then 'yes, and local' else 'yes' end end as inherited,
+    case when a.attstorage <> t.typstorage
+        then case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end
+        end as storage,
+    case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end as compression,
+    case when a.attstattarget >= 0 then a.attstattarget end as statistics,
+    case when a.attoptions is not null
+        then array_to_string(array(select unnest(a.attoptions) order by 1), ', ') end as options,
+    case when a.attfdwoptions is not null
+        then array_to_string(array(select unnest(a.attfdwoptions) order by 1), ', ') end as foreign_options
+-- A column that an older server lacks falls through to the row of the same name outside.
+from (select ''::"char" as attcompression) as older
+cross join lateral (
+    select attrelid, attnum, attname, atttypid, atttypmod, attnotnull, attidentity, attgenerated, attcollation,
+        attinhcount, attislocal, attstorage, attcompression, attstattarget, attoptions, attfdwoptions
+    from pg_attribute where attnum > 0 and not attisdropped
+) a
+join pg_class c on c.oid = a.attrelid
+join pg_namespace n on n.oid = c.relnamespace
+join pg_type t on t.oid = a.atttypid
+left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+left join pg_collation co on co.oid = a.attcollation and a.attcollation <> t.typcollation
+left join pg_constraint flawed on flawed.conrelid = a.attrelid and flawed.contype = 'n'
+    and flawed.conkey[1] = a.attnum and (not flawed.convalidated or flawed.connoinherit)
+where c.relkind in ('r', 'p', 'f')
+    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and c.oid not in (
+        select objid from pg_depend
+        where refclassid = 'pg_extension'::regclass and classid = 'pg_class'::regclass and deptype = 'e'
+    )

@@ -1,0 +1,63 @@
+-- Functions, procedures, aggregates and window functions. Argument types and kind are part of the name.
+select
+    n.nspname as schema,
+    case p.prokind when 'p' then 'procedure ' when 'a' then 'aggregate ' when 'w' then 'window ' else '' end
+        || quote_ident(p.proname) || '(' || oidvectortypes(p.proargtypes) || ')' as name,
+    pg_get_function_arguments(p.oid) as arguments,
+    pg_get_function_result(p.oid) as returns,
+    case when p.prokind <> 'a' then l.lanname end as language,
+    case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
+    case when p.proisstrict then 'yes' else 'no' end as strict,
+    case when p.prosecdef then 'definer' else 'invoker' end as security,
+    case when p.proleakproof then 'yes' else 'no' end as leakproof,
+    case p.proparallel when 's' then 'safe' when 'r' then 'restricted' else 'unsafe' end as parallel,
+    p.procost as cost,
+    case when p.proretset then p.prorows end as rows,
+    case when p.prosupport <> 0 then p.prosupport::regproc end as support,
+    case when p.proconfig is not null
+        then array_to_string(array(select unnest(p.proconfig) order by 1), E'\n') end as settings,
+    case when p.protrftypes is not null then (
+        select string_agg(format_type(type, null), ', ' order by format_type(type, null))
+        from unnest(p.protrftypes) type
+    ) end as transforms,
+    case when p.prokind <> 'a' and not p.standard then p.prosrc end as body,
+    -- The text of a body in standard SQL has no function of its own before PostgreSQL 14.
+    case when p.standard
+        then btrim(substring(pg_get_functiondef(p.oid) from E'\n((?:RETURN|BEGIN ATOMIC).*)$'), E'\n') end as sql_body,
+    p.probin as library,
+    case when a.aggfnoid is not null then concat_ws(E'\n',
+        'kind ' || case a.aggkind when 'o' then 'ordered set' when 'h' then 'hypothetical' else 'normal' end,
+        case when a.aggkind <> 'n' then 'direct arguments ' || a.aggnumdirectargs end,
+        'sfunc ' || a.aggtransfn::regprocedure,
+        'stype ' || format_type(a.aggtranstype, null),
+        case when a.aggtransspace <> 0 then 'sspace ' || a.aggtransspace end,
+        case when a.aggfinalfn <> 0 then 'finalfunc ' || a.aggfinalfn::regprocedure end,
+        case when a.aggfinalextra then 'finalfunc_extra' end,
+        'finalfunc_modify ' || a.aggfinalmodify::text,
+        case when a.aggcombinefn <> 0 then 'combinefunc ' || a.aggcombinefn::regprocedure end,
+        case when a.aggserialfn <> 0 then 'serialfunc ' || a.aggserialfn::regprocedure end,
+        case when a.aggdeserialfn <> 0 then 'deserialfunc ' || a.aggdeserialfn::regprocedure end,
+        'initcond ' || a.agginitval,
+        case when a.aggmtransfn <> 0 then 'msfunc ' || a.aggmtransfn::regprocedure end,
+        case when a.aggminvtransfn <> 0 then 'minvfunc ' || a.aggminvtransfn::regprocedure end,
+        case when a.aggmtranstype <> 0 then 'mstype ' || format_type(a.aggmtranstype, null) end,
+        case when a.aggmtransspace <> 0 then 'msspace ' || a.aggmtransspace end,
+        case when a.aggmfinalfn <> 0 then 'mfinalfunc ' || a.aggmfinalfn::regprocedure end,
+        case when a.aggmfinalextra then 'mfinalfunc_extra' end,
+        case when a.aggmtransfn <> 0 then 'mfinalfunc_modify ' || a.aggmfinalmodify::text end,
+        'minitcond ' || a.aggminitval,
+        case when a.aggsortop <> 0 then 'sortop ' || a.aggsortop::regoperator end
+    ) end as aggregate
+from (select null::pg_node_tree as prosqlbody) as older
+cross join lateral (
+    select p.*, prosqlbody is not null as standard from pg_proc p
+) p
+join pg_namespace n on n.oid = p.pronamespace
+join pg_language l on l.oid = p.prolang
+left join pg_aggregate a on a.aggfnoid = p.oid
+where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    -- Members of extensions, and what a range type brings with it.
+    and not exists (
+        select from pg_depend d
+        where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype in ('e', 'i')
+    )

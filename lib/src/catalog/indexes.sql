@@ -1,0 +1,64 @@
+-- Indexes of tables and materialized views, except those that serve a constraint: they are read with it.
+select
+    n.nspname as schema,
+    c.relname as relation,
+    ic.relname as name,
+    case when i.indisunique then case when i.indnullsnotdistinct then 'yes, nulls not distinct' else 'yes' end
+        else 'no' end as unique,
+    am.amname as method,
+    keys.columns,
+    keys.included,
+    keys.settings as column_settings,
+    case when i.indexprs is not null then pg_get_expr(i.indexprs, i.indrelid) end as expressions,
+    case when i.indpred is not null then pg_get_expr(i.indpred, i.indrelid) end as predicate,
+    case when ic.reloptions is not null
+        then array_to_string(array(select unnest(ic.reloptions) order by 1), ', ') end as options,
+    case when not i.indisvalid then 'no' when not i.indisready then 'not ready' else 'yes' end as valid,
+    case when ic.relispartition then (
+        select h.inhparent::regclass::text from pg_inherits h where h.inhrelid = ic.oid
+    ) end as parent
+from (select false as indnullsnotdistinct) as older
+cross join lateral (
+    select indexrelid, indrelid, indisunique, indnullsnotdistinct, indisvalid, indisready, indnkeyatts, indkey, indclass,
+        indcollation, indoption, indexprs, indpred
+    from pg_index
+) i
+join pg_class ic on ic.oid = i.indexrelid
+join pg_am am on am.oid = ic.relam
+join pg_class c on c.oid = i.indrelid
+join pg_namespace n on n.oid = c.relnamespace
+cross join lateral (
+    select
+        string_agg(
+            case when k.attnum = 0 then '(expression)' else quote_ident(a.attname) end
+            || case when k.collation_oid not in (0, coalesce(a.attcollation, 0)) then (
+                select ' COLLATE ' || quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
+                from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace where co.oid = k.collation_oid
+            ) else '' end
+            || case when not o.opcdefault or o.opcintype <> a.atttypid and a.atttypid <> 'varchar'::regtype then (
+                select ' ' || case when n.nspname = 'pg_catalog' then '' else quote_ident(n.nspname) || '.' end
+                    || quote_ident(o.opcname)
+                from pg_namespace n where n.oid = o.opcnamespace
+            ) else '' end
+            || case k.options when 1 then ' DESC NULLS LAST' when 2 then ' NULLS FIRST' when 3 then ' DESC' else '' end,
+            ', ' order by k.number
+        ) filter (where k.number <= i.indnkeyatts) as columns,
+        string_agg(quote_ident(a.attname), ', ' order by k.number) filter (where k.number > i.indnkeyatts) as included,
+        string_agg(
+            concat_ws(' ', k.number,
+                '(' || array_to_string(array(select unnest(ia.attoptions) order by 1), ', ') || ')',
+                case when ia.attstattarget >= 0 then 'statistics ' || ia.attstattarget end),
+            ', ' order by k.number
+        ) filter (where ia.attoptions is not null or ia.attstattarget >= 0) as settings
+    from unnest(i.indkey, i.indclass, i.indcollation, i.indoption)
+        with ordinality as k(attnum, opclass, collation_oid, options, number)
+    join pg_attribute ia on ia.attrelid = i.indexrelid and ia.attnum = k.number
+    left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and k.attnum <> 0
+    left join pg_opclass o on o.oid = k.opclass
+) keys
+where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and i.indexrelid not in (select conindid from pg_constraint where contype in ('p', 'u', 'x'))
+    and c.oid not in (
+        select objid from pg_depend
+        where refclassid = 'pg_extension'::regclass and classid = 'pg_class'::regclass and deptype = 'e'
+    )

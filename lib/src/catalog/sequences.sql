@@ -1,0 +1,33 @@
+-- Sequences: their options and the column that owns them; never where they stand.
+select
+    n.nspname as schema,
+    c.relname as name,
+    format_type(s.seqtypid, null) as type,
+    s.seqstart as start,
+    s.seqincrement as increment,
+    s.seqmin as minimum,
+    s.seqmax as maximum,
+    s.seqcache as cache,
+    case when s.seqcycle then 'yes' else 'no' end as cycle,
+    case c.relpersistence when 'u' then 'unlogged' else 'permanent' end as persistence,
+    -- The owning table is always in the sequence's schema.
+    owner.relname as owner_table,
+    a.attname as owner_column,
+    case d.deptype when 'i' then 'identity' when 'a' then 'serial' end as ownership
+from pg_sequence s
+join pg_class c on c.oid = s.seqrelid
+join pg_namespace n on n.oid = c.relnamespace
+left join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = c.oid and d.objsubid = 0
+    and d.refclassid = 'pg_class'::regclass and d.refobjsubid > 0 and d.deptype in ('a', 'i')
+left join pg_class owner on owner.oid = d.refobjid
+left join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    -- The sequence of an extension's table is a member too, save for those of identity columns.
+    and not (coalesce(d.refobjid, 0) in (
+        select objid from pg_depend
+        where refclassid = 'pg_extension'::regclass and classid = 'pg_class'::regclass and deptype = 'e'
+    ))
+    and c.oid not in (
+        select objid from pg_depend
+        where refclassid = 'pg_extension'::regclass and classid = 'pg_class'::regclass and deptype = 'e'
+    )

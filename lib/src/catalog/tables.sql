@@ -1,0 +1,43 @@
+-- Tables, plain, partitioned and foreign: what they are, apart from their columns.
+select
+    n.nspname as schema,
+    c.relname as name,
+    case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' else 'foreign table' end as kind,
+    case c.relpersistence when 'u' then 'unlogged' else 'permanent' end as persistence,
+    case when c.reloftype <> 0 then format_type(c.reloftype, null) end as of_type,
+    (
+        select string_agg(h.inhparent::regclass::text, ', ' order by h.inhseqno)
+        from pg_inherits h where h.inhrelid = c.oid
+    ) as inherits,
+    case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end as partition_bound,
+    case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partition_key,
+    am.amname as access_method,
+    case when c.reloptions is not null
+        then array_to_string(array(select unnest(c.reloptions) order by 1), ', ') end as options,
+    case when toast.reloptions is not null
+        then array_to_string(array(select unnest(toast.reloptions) order by 1), ', ') end as toast_options,
+    case when c.relrowsecurity then 'enabled' else 'disabled' end as row_security,
+    case when c.relforcerowsecurity then 'yes' else 'no' end as row_security_forced,
+    case c.relreplident
+        when 'd' then 'default' when 'f' then 'full' when 'n' then 'nothing'
+        else coalesce('index ' || replident.relname, 'nothing') end as replica_identity,
+    clustered.relname as cluster_index,
+    server.srvname as server,
+    case when ft.ftoptions is not null
+        then array_to_string(array(select unnest(ft.ftoptions) order by 1), ', ') end as foreign_options
+from pg_class c
+join pg_namespace n on n.oid = c.relnamespace
+left join pg_am am on am.oid = c.relam
+left join pg_class toast on toast.oid = c.reltoastrelid
+left join pg_index ri on ri.indrelid = c.oid and ri.indisreplident
+left join pg_class replident on replident.oid = ri.indexrelid
+left join pg_index ci on ci.indrelid = c.oid and ci.indisclustered
+left join pg_class clustered on clustered.oid = ci.indexrelid
+left join pg_foreign_table ft on ft.ftrelid = c.oid
+left join pg_foreign_server server on server.oid = ft.ftserver
+where c.relkind in ('r', 'p', 'f')
+    and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
+    and c.oid not in (
+        select objid from pg_depend
+        where refclassid = 'pg_extension'::regclass and classid = 'pg_class'::regclass and deptype = 'e'
+    )
