@@ -21,6 +21,7 @@ use archive::Archive;
 use child::Child;
 use part::Part;
 
+pub(crate) use restore::holds_user_objects;
 pub use restore::{PassedOver, RestoreOptions, Restored, restore};
 
 /// The form of a dump (PostgreSQL documentation, `pg_dump --format`).

@@ -138,6 +138,15 @@ impl Error {
         self
     }
 
+    /// Adds to what was done and what was not, after what is known of it already.
+    pub(crate) fn add_state(mut self, more: &str) -> Error {
+        self.0.state = Some(match self.0.state.take() {
+            Some(state) => format!("{state}; {more}"),
+            None => more.to_owned(),
+        });
+        self
+    }
+
     /// The same error as another kind.
     pub fn with_kind(mut self, kind: ErrorKind) -> Error {
         self.0.kind = kind;

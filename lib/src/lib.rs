@@ -11,14 +11,13 @@ mod dump;
 mod error;
 mod history;
 mod programs;
-#[cfg_attr(not(test), expect(dead_code, reason = "upgrade calls it"))]
 mod python;
+mod rehearsal;
 mod report;
 mod run;
 mod script;
 mod server;
 mod spelling;
-#[cfg_attr(not(test), expect(dead_code, reason = "python calls it"))]
 mod supervise;
 mod target;
 mod upgrade;
@@ -34,6 +33,7 @@ pub use dump::{DumpOptions, Dumped, Format, PassedOver, RestoreOptions, Restored
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
 pub use history::{Entry, History, TableName};
 pub use programs::{fetch_programs, find_program, program_version};
+pub use rehearsal::{CarriedOut, Expected, Rehearsal, RehearsalOptions, rehearse};
 pub use report::{NotCompared, Report, Side, TextOptions};
 pub use run::{Cancel, Event, Run};
 pub use script::{Script, Statement, Statements, Value, Variables};

@@ -99,6 +99,14 @@ impl Run {
         self
     }
 
+    /// The same run, cancelled with this one, that nobody listens to: for parts that are not worth telling.
+    pub fn quietly(&self) -> Run {
+        Run {
+            listener: Arc::new(|_| {}),
+            ..self.clone()
+        }
+    }
+
     /// The identity that the upgrades table records, new for each run.
     pub fn id(&self) -> uuid::Uuid {
         self.id

@@ -312,25 +312,17 @@ pub fn history(target: &Target, table: &TableName, run: &Run) -> Result<Option<H
     History::read(&mut Connection::open(target, run)?, table)
 }
 
-/// Runs a script outside of any plan: in one transaction, unless it controls its transactions itself or holds what
-/// cannot run in one; then statement by statement.
+/// Runs a script outside of any plan, statement by statement as `psql -f` does, until the first error.
 ///
 /// # Errors
-/// The first statement that fails, with its place in the file.
+/// The first statement that fails, with its place in the file; what ran before it stays.
 pub fn run_script(connection: &mut Connection, script: &Script) -> Result<()> {
-    let together = script.transaction_control().is_empty() && script.outside_transaction().is_empty();
-    if together {
-        connection.execute("begin")?;
-    }
     let mut statements = script.statements()?;
     while let Some(statement) = statements.next()? {
         if let Err(error) = apply::run_statement(connection, &statement, &mut statements) {
             connection.rollback();
             return Err(error);
         }
-    }
-    if together {
-        connection.execute("commit")?;
     }
     Ok(())
 }

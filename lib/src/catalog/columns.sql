@@ -24,8 +24,10 @@ select
         end as storage,
     case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end as compression,
     case when a.attstattarget >= 0 then a.attstattarget end as statistics,
-    case when a.attoptions is not null
-        then array_to_string(array(select unnest(a.attoptions) order by 1), ', ') end as options,
+    -- The server's own entry pg_attver, which some minor releases keep there, is no option: pg_dump leaves it out too.
+    case when a.attoptions[1] not like 'pg\_attver=%' or cardinality(a.attoptions) > 1
+        then (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o where o not like 'pg\_attver=%')
+        end as options,
     case when a.attfdwoptions is not null
         then array_to_string(array(select unnest(a.attfdwoptions) order by 1), ', ') end as foreign_options
 -- A column that an older server lacks falls through to the row of the same name outside.

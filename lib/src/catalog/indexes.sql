@@ -46,13 +46,17 @@ cross join lateral (
         string_agg(quote_ident(a.attname), ', ' order by k.number) filter (where k.number > i.indnkeyatts) as included,
         string_agg(
             concat_ws(' ', k.number,
-                '(' || array_to_string(array(select unnest(ia.attoptions) order by 1), ', ') || ')',
+                '(' || io.options || ')',
                 case when ia.attstattarget >= 0 then 'statistics ' || ia.attstattarget end),
             ', ' order by k.number
-        ) filter (where ia.attoptions is not null or ia.attstattarget >= 0) as settings
+        ) filter (where io.options is not null or ia.attstattarget >= 0) as settings
     from unnest(i.indkey, i.indclass, i.indcollation, i.indoption)
         with ordinality as k(attnum, opclass, collation_oid, options, number)
     join pg_attribute ia on ia.attrelid = i.indexrelid and ia.attnum = k.number
+    -- pg_attver is no option, see columns.sql
+    cross join lateral (
+        select string_agg(o, ', ' order by o) as options from unnest(ia.attoptions) o where o not like 'pg\_attver=%'
+    ) io
     left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and k.attnum <> 0
     left join pg_opclass o on o.oid = k.opclass
 ) keys

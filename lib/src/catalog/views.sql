@@ -18,8 +18,7 @@ select
                 when 'e' then 'storage external' when 'm' then 'storage main' else 'storage extended' end end,
             case a.attcompression when 'p' then 'compression pglz' when 'l' then 'compression lz4' end,
             case when a.attstattarget >= 0 then 'statistics ' || a.attstattarget end,
-            case when a.attoptions is not null
-                then '(' || array_to_string(array(select unnest(a.attoptions) order by 1), ', ') || ')' end
+            '(' || ao.options || ')'
             ), ', ' order by a.attname)
         from (select ''::"char" as attcompression) as older
         cross join lateral (
@@ -27,9 +26,13 @@ select
             from pg_attribute where attnum > 0 and not attisdropped
         ) a
         join pg_type t on t.oid = a.atttypid
+        -- pg_attver is no option, see columns.sql
+        cross join lateral (
+            select string_agg(o, ', ' order by o) as options from unnest(a.attoptions) o where o not like 'pg\_attver=%'
+        ) ao
         where a.attrelid = c.oid
             and (a.attstorage <> t.typstorage or a.attcompression <> '' or a.attstattarget >= 0
-                or a.attoptions is not null)
+                or ao.options is not null)
     ) end as column_settings,
     case when c.relkind = 'm' then case when c.relispopulated then 'yes' else 'no' end end as populated,
     am.amname as access_method,

@@ -231,6 +231,14 @@ fn preflight(connection: &mut Connection, name: &str, options: &RestoreOptions, 
     )
 }
 
+/// Whether a database holds anything that a user made.
+pub(crate) fn holds_user_objects(connection: &mut Connection) -> Result<bool> {
+    Ok(connection
+        .query(USER_OBJECTS, &[])?
+        .value(0, 0)
+        .is_some_and(|count| count != "0"))
+}
+
 /// Objects that are neither the system's nor an extension's: relations, routines, types of their own, large objects.
 const USER_OBJECTS: &str = "
     with member as (select classid, objid from pg_depend where deptype = 'e'),

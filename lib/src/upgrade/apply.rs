@@ -104,7 +104,7 @@ impl<'a> Application<'a> {
             }),
             Err(error) => {
                 let state = self.state(steps, &error);
-                Err(error.with_state(state))
+                Err(error.add_state(&state))
             }
         }
     }

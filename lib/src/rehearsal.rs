@@ -1,0 +1,459 @@
+//! The rehearsal: upgrade a copy of production, compare it with what it must be, and only then upgrade production,
+//! provided that it still is what was rehearsed.
+
+mod copy;
+mod expected;
+
+use std::path::PathBuf;
+
+pub use expected::Expected;
+
+use crate::catalog::{Catalog, Filter, Fingerprint};
+use crate::check::check;
+use crate::connection::Connection;
+use crate::delta::{Deltas, Version};
+use crate::dump::{DumpOptions, RestoreOptions, Restored, dump, restore};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::History;
+use crate::report::Report;
+use crate::run::{Event, Run};
+use crate::script::file_digests;
+use crate::server::{Server, ServerOptions};
+use crate::target::Target;
+use crate::upgrade::{
+    Applied, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database, upgrade, upgrade_under,
+};
+
+/// How to rehearse.
+#[derive(Debug, Clone)]
+pub struct RehearsalOptions {
+    /// How the copy, and later production, is upgraded.
+    pub upgrade: UpgradeOptions,
+    /// The database for the copy: created when missing, used when empty, made anew when it is pum's own copy of an
+    /// earlier time. Without it, a throw-away server holds it.
+    pub test: Option<Target>,
+    /// The database to compare with; where `expected` says how to build one, it is built there.
+    pub comparison: Option<Target>,
+    /// How the expected database is built; without it `comparison` is taken as it stands.
+    pub expected: Option<Expected>,
+    /// The version of a production database that has no upgrades table: it is baselined at it.
+    pub baseline: Option<Version>,
+    /// Where the backup is kept; without it, it goes into a private file that is removed.
+    pub backup: Option<PathBuf>,
+    /// Schemas that are neither restored nor compared. The backup holds them all the same.
+    pub exclude_schemas: Vec<String>,
+    /// What is compared.
+    pub filter: Filter,
+    /// Goes on when the restore had errors.
+    pub ignore_restore_errors: bool,
+    /// Drops what the test database and the one to build in hold, even when it is not pum's own.
+    pub overwrite: bool,
+    /// How many jobs restore the copy.
+    pub jobs: usize,
+    /// `pg_dump`, when not the one that pum finds.
+    pub pg_dump: Option<PathBuf>,
+    /// `pg_restore`, when not the one that pum finds.
+    pub pg_restore: Option<PathBuf>,
+    /// The throw-away server; its major version is always production's.
+    pub server: ServerOptions,
+}
+
+impl RehearsalOptions {
+    /// The defaults for an upgrade: a throw-away server, whole comparison, nothing kept.
+    pub fn new(upgrade: UpgradeOptions) -> RehearsalOptions {
+        RehearsalOptions {
+            upgrade,
+            test: None,
+            comparison: None,
+            expected: None,
+            baseline: None,
+            backup: None,
+            exclude_schemas: Vec::new(),
+            filter: Filter::default(),
+            ignore_restore_errors: false,
+            overwrite: false,
+            jobs: 1,
+            pg_dump: None,
+            pg_restore: None,
+            server: ServerOptions::default(),
+        }
+    }
+}
+
+/// An upgrade that was rehearsed. It can be carried out once, while production and the deltas are what they were.
+pub struct Rehearsal {
+    production: Target,
+    test: Target,
+    options: RehearsalOptions,
+    plan: Plan,
+    history: Option<History>,
+    fingerprint: Fingerprint,
+    scripts: Vec<(PathBuf, String)>,
+    applied: Applied,
+    restored: Restored,
+    report: Report,
+    // The copy lives as long as the rehearsal: production is compared with it afterwards.
+    _server: Option<Server>,
+}
+
+/// Production after its upgrade.
+pub struct CarriedOut {
+    /// What was applied.
+    pub applied: Applied,
+    /// Production compared with the upgraded copy.
+    pub report: Report,
+}
+
+/// Rehearses the upgrade of `production`: reads and backs it up, and writes nothing to it.
+///
+/// # Errors
+/// Test or expected database being production (whatever the names), a database in the way that is not pum's own,
+/// and every error of the parts: dump, restore, upgrade, the building of the expected database, the comparison.
+pub fn rehearse(production: &Target, options: &RehearsalOptions, run: &Run) -> Result<Rehearsal> {
+    Flow {
+        production,
+        options,
+        run,
+        phase: 0,
+        phases: if options.expected.is_some() { 6 } else { 5 },
+    }
+    .rehearse()
+    .map_err(|error| error.with_state("production was only read"))
+}
+
+struct Flow<'a> {
+    production: &'a Target,
+    options: &'a RehearsalOptions,
+    run: &'a Run,
+    phase: usize,
+    phases: usize,
+}
+
+impl Flow<'_> {
+    fn phase(&mut self, title: impl Into<String>) -> Result<()> {
+        self.phase += 1;
+        self.run.emit(Event::Phase {
+            number: self.phase,
+            of: self.phases,
+            title: title.into(),
+        });
+        self.run.go_on()
+    }
+
+    fn rehearse(mut self) -> Result<Rehearsal> {
+        let options = self.options;
+        if options.expected.is_none() && options.comparison.is_none() {
+            return Err(
+                Error::new(ErrorKind::Usage, "there is nothing to compare the upgraded copy with")
+                    .with_hint("give the database to compare with (-pc), or `expected` in the configuration file"),
+            );
+        }
+        self.phase(format!("read {}", self.production))?;
+        let deltas = Deltas::read(&options.upgrade.directories)?;
+        let mut production = Connection::open(self.production, self.run)?;
+        self.refuse_production(&mut production)?;
+
+        // One snapshot for the catalog, the history and the dump.
+        production.execute("begin isolation level repeatable read, read only")?;
+        let snapshot = production.query("select pg_export_snapshot()", &[])?;
+        let snapshot = snapshot.value(0, 0).unwrap_or_default().to_owned();
+        let history = History::read(&mut production, &options.upgrade.table)?;
+        let planned = match (&history, options.baseline) {
+            (Some(history), _) => history.clone(),
+            (None, Some(version)) => History::baselined(options.upgrade.table.clone(), version),
+            (None, None) => return Err(no_history(self.production, &options.upgrade)),
+        };
+        let plan = Plan::new(&deltas, &planned, options.upgrade.max_version)?;
+        let scripts = digests(&plan)?;
+        let filter = self.fingerprint_filter();
+        let fingerprint = Catalog::read(&mut production, &filter)?.fingerprint();
+
+        // Before anything is copied: a throw-away server of production's version, with what production needs.
+        let needs_server = options.test.is_none() || options.expected.is_some() && options.comparison.is_none();
+        let server = if needs_server {
+            Some(copy::start_server(&mut production, options, self.run)?)
+        } else {
+            None
+        };
+        let in_server = |name: &str| server.as_ref().map(|server| server.target(name));
+        let test = options.test.clone().or_else(|| in_server("pum_test"));
+        let Some(test) = test else {
+            return Err(Error::new(ErrorKind::Usage, "there is no test database"));
+        };
+
+        self.phase(match &options.backup {
+            Some(file) => format!("back up {} to \"{}\"", self.production, file.display()),
+            None => format!("back up {}", self.production),
+        })?;
+        let private = tempfile::tempdir().map_err(|error| Error::io("cannot make a private directory", &error))?;
+        let file = options
+            .backup
+            .clone()
+            .unwrap_or_else(|| private.path().join("backup.dump"));
+        let dump_options = DumpOptions {
+            snapshot: Some(snapshot),
+            pg_dump: options.pg_dump.clone(),
+            pg_restore: options.pg_restore.clone(),
+            ..DumpOptions::default()
+        };
+        dump(self.production, &file, &dump_options, self.run)?;
+        let like = copy::Likeness::read(&mut production)?;
+        production.rollback();
+        drop(production);
+
+        self.phase(format!(
+            "restore the backup into {}",
+            shown(&test, options.test.is_some())
+        ))?;
+        copy::prepare(&test, &like, options.overwrite, self.run)?;
+        let restore_options = RestoreOptions {
+            exclude_schemas: options.exclude_schemas.clone(),
+            ignore_errors: options.ignore_restore_errors,
+            jobs: options.jobs,
+            pg_restore: options.pg_restore.clone(),
+            into_existing: true,
+            ..RestoreOptions::default()
+        };
+        let restored = restore(&file, &test, &restore_options, self.run)?;
+        drop(private);
+        if let (None, Some(version)) = (&history, options.baseline) {
+            let mut lock = Lock::take(&test, &options.upgrade.table, options.upgrade.wait, self.run)?;
+            baseline_under(&mut lock, &self.baseline_options(version), self.run)?;
+        }
+
+        self.phase(format!("upgrade {}", shown(&test, options.test.is_some())))?;
+        // Names that nearly are deltas are shown with the plan, and the question about production is the answer to them.
+        let upgrade_options = UpgradeOptions {
+            allow_near_misses: true,
+            ..options.upgrade.clone()
+        };
+        let applied = upgrade(&test, &upgrade_options, Some(&plan), self.run)?;
+
+        let comparison = options.comparison.clone().or_else(|| in_server("pum_expected"));
+        let Some(comparison) = comparison else {
+            return Err(Error::new(ErrorKind::Usage, "there is no database to compare with"));
+        };
+        if let Some(expected) = &options.expected {
+            self.phase(format!(
+                "build the expected database in {}",
+                shown(&comparison, options.comparison.is_some())
+            ))?;
+            copy::prepare(&comparison, &like, options.overwrite, self.run)?;
+            expected.build(&comparison, &upgrade_options, plan.reached, self.run)?;
+        }
+
+        self.phase(format!(
+            "compare {} with {}",
+            shown(&test, options.test.is_some()),
+            shown(&comparison, options.comparison.is_some())
+        ))?;
+        let report = check(&test, &comparison, &self.check_filter(), self.run)?;
+        Ok(Rehearsal {
+            production: self.production.clone(),
+            test,
+            options: RehearsalOptions {
+                upgrade: upgrade_options,
+                ..options.clone()
+            },
+            plan,
+            history,
+            fingerprint,
+            scripts,
+            applied,
+            restored,
+            report,
+            _server: server,
+        })
+    }
+
+    /// Refuses production by another name as test or comparison, and one database as both.
+    fn refuse_production(&self, production: &mut Connection) -> Result<()> {
+        let open = |target: &Option<Target>| match target {
+            // A database that is not there yet is not production.
+            Some(target) => copy::open_if_there(target, self.run),
+            None => Ok(None),
+        };
+        let mut test = open(&self.options.test)?;
+        let mut comparison = open(&self.options.comparison)?;
+        let refused = |what: &str, other: &str| {
+            Err(Error::new(
+                ErrorKind::Refused,
+                format!("the {what} database is {other}, under another name or the same"),
+            )
+            .with_hint("name another database; pum would overwrite this one")
+            .with_state("nothing was read or changed"))
+        };
+        if let Some(test) = &mut test
+            && same_database(production, test)?
+        {
+            return refused("test", "production");
+        }
+        if let Some(comparison) = &mut comparison
+            && same_database(production, comparison)?
+        {
+            return refused("comparison", "production");
+        }
+        if let (Some(test), Some(comparison)) = (&mut test, &mut comparison)
+            && same_database(test, comparison)?
+        {
+            return refused("comparison", "the test database");
+        }
+        Ok(())
+    }
+
+    fn baseline_options(&self, version: Version) -> BaselineOptions {
+        baseline_options(&self.options.upgrade, version)
+    }
+
+    fn check_filter(&self) -> Filter {
+        check_filter(self.options)
+    }
+
+    fn fingerprint_filter(&self) -> Filter {
+        fingerprint_filter(self.options)
+    }
+}
+
+fn baseline_options(upgrade: &UpgradeOptions, version: Version) -> BaselineOptions {
+    BaselineOptions {
+        table: upgrade.table.clone(),
+        version,
+        mark_applied: None,
+        wait: upgrade.wait,
+    }
+}
+
+fn check_filter(options: &RehearsalOptions) -> Filter {
+    let table = &options.upgrade.table;
+    let mut filter = options.filter.clone();
+    filter.exclude_schemas.extend(options.exclude_schemas.iter().cloned());
+    filter.upgrades_table = Some((table.schema.clone(), table.name.clone()));
+    filter
+}
+
+/// Everything counts for "is it still the same", save for the upgrades table, whose rows are compared.
+fn fingerprint_filter(options: &RehearsalOptions) -> Filter {
+    let table = &options.upgrade.table;
+    Filter {
+        upgrades_table: Some((table.schema.clone(), table.name.clone())),
+        ..Filter::default()
+    }
+}
+
+fn no_history(production: &Target, options: &UpgradeOptions) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("the database {production} has no upgrades table {}", options.table),
+    )
+    .with_hint("give the version that it is at with -b X.Y.Z, or `version_query` in the configuration file")
+}
+
+fn shown(target: &Target, named: bool) -> String {
+    if named {
+        target.to_string()
+    } else {
+        "a throw-away server".to_owned()
+    }
+}
+
+fn digests(plan: &Plan) -> Result<Vec<(PathBuf, String)>> {
+    plan.steps
+        .iter()
+        .map(|step| Ok((step.path().to_owned(), file_digests(step.path())?.1)))
+        .collect()
+}
+
+impl Rehearsal {
+    /// The upgraded copy compared with the expected database.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Whether the upgraded copy is what it must be.
+    pub fn is_clean(&self) -> bool {
+        self.report.same()
+    }
+
+    /// What was done to the copy, and would be done to production.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// What was applied to the copy, with the times it took.
+    pub fn applied(&self) -> &Applied {
+        &self.applied
+    }
+
+    /// What the restore passed over.
+    pub fn restored(&self) -> &Restored {
+        &self.restored
+    }
+
+    /// Whether production is baselined first, because it has no upgrades table.
+    pub fn baselines(&self) -> Option<Version> {
+        if self.history.is_none() {
+            self.options.baseline
+        } else {
+            None
+        }
+    }
+
+    /// Upgrades production, when it and the deltas still are what was rehearsed, and compares it with the copy.
+    ///
+    /// # Errors
+    /// Production or a delta has changed since, the rehearsal was not clean; and those of an upgrade.
+    pub fn carry_out(self, run: &Run) -> Result<CarriedOut> {
+        let untouched = "production was left as it was";
+        if !self.is_clean() {
+            return Err(
+                Error::new(ErrorKind::Refused, "the upgraded copy is not what it must be")
+                    .with_hint("mend the deltas or the database, and rehearse again")
+                    .with_state(untouched),
+            );
+        }
+        let options = &self.options.upgrade;
+        run.emit(Event::Phase {
+            number: 1,
+            of: 2,
+            title: format!("upgrade {}", self.production),
+        });
+        let mut lock = Lock::take(&self.production, &options.table, options.wait, run)?;
+        let deltas = self
+            .still_the_same(&mut lock)
+            .map_err(|error| error.with_state(untouched))?;
+        if let Some(version) = self.baselines() {
+            baseline_under(&mut lock, &baseline_options(options, version), run)
+                .map_err(|error| error.with_state(untouched))?;
+        }
+        let applied = upgrade_under(&mut lock, &self.production, &deltas, options, Some(&self.plan), run)?;
+        run.emit(Event::Phase {
+            number: 2,
+            of: 2,
+            title: format!("compare {} with the rehearsed copy", self.production),
+        });
+        let report = check(&self.production, &self.test, &check_filter(&self.options), run)
+            .map_err(|error| error.with_state("production is upgraded; only its comparison with the copy failed"))?;
+        drop(lock);
+        Ok(CarriedOut { applied, report })
+    }
+
+    fn still_the_same(&self, lock: &mut Lock) -> Result<Deltas> {
+        let again = |what: &str| {
+            Error::new(ErrorKind::Refused, format!("{what} since the rehearsal")).with_hint("rehearse again")
+        };
+        let options = &self.options.upgrade;
+        let deltas = Deltas::read(&options.directories)?;
+        if digests(&self.plan)? != self.scripts {
+            return Err(again("a delta was changed"));
+        }
+        let connection = lock.connection();
+        if History::read(connection, &options.table)? != self.history {
+            return Err(again(&format!("the upgrades table of {} was changed", self.production)));
+        }
+        let filter = fingerprint_filter(&self.options);
+        if Catalog::read(connection, &filter)?.fingerprint() != self.fingerprint {
+            return Err(again(&format!("the structure of {} was changed", self.production)));
+        }
+        Ok(deltas)
+    }
+}
