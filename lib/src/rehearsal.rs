@@ -316,10 +316,8 @@ impl Flow<'_> {
 
 fn baseline_options(upgrade: &UpgradeOptions, version: Version) -> BaselineOptions {
     BaselineOptions {
-        table: upgrade.table.clone(),
-        version,
-        mark_applied: None,
         wait: upgrade.wait,
+        ..BaselineOptions::new(upgrade.table.clone(), version)
     }
 }
 

@@ -105,6 +105,18 @@ pub struct BaselineOptions {
     pub wait: Duration,
 }
 
+impl BaselineOptions {
+    /// A baseline that marks no delta and does not wait for other runs.
+    pub fn new(table: TableName, version: Version) -> BaselineOptions {
+        BaselineOptions {
+            table,
+            version,
+            mark_applied: None,
+            wait: Duration::ZERO,
+        }
+    }
+}
+
 /// What a baseline did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baselined {

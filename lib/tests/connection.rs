@@ -1,4 +1,5 @@
 //! Sessions on a real server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use std::sync::{Arc, Mutex};

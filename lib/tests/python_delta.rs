@@ -1,4 +1,5 @@
 //! Python deltas in an upgrade, on a real server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use std::path::PathBuf;

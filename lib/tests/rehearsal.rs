@@ -1,4 +1,5 @@
 //! The rehearsal from end to end, on the water example.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use std::path::PathBuf;

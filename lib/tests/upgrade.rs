@@ -1,4 +1,5 @@
 //! Baselines, plans and upgrades on a real server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use std::path::{Path, PathBuf};
