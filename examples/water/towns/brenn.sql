@@ -1,5 +1,23 @@
 -- Brenn, 900 customers in four pressure zones, at release 1.1.0 of the model.
--- Fills the tables that the deltas up to 1.1.0 made, then changes them as a local hand did.
+-- Changes what the deltas up to 1.1.0 made as a local hand did, then fills the tables.
+
+-- What no release of the model knows: made by hand in Brenn over the years, for good reasons.
+
+-- "The fire brigade wants to see hydrants every two years, not every year."
+create or replace view water.hydrant_inspection as
+    select h.node, p.zone, p.pressure_bar, h.flow_l_min, h.inspected_on,
+           coalesce(h.inspected_on < current_date - interval '2 years', true) as due
+      from water.hydrant h
+      join water.node_pressure p on p.id = h.node;
+
+-- "Hospital and brewery must be called before the water is cut."
+alter table water.customer add column call_first boolean;
+
+-- "Somebody had to enter a pipe of 16 millimetres."
+alter table water.pipe drop constraint pipe_diameter_mm_check;
+
+
+-- The data
 
 insert into water_sys.setting values ('town', 'Brenn');
 
@@ -108,19 +126,3 @@ select m.id, day, (day - m.installed_on) * (45 + mod(m.customer * 59, 210)) / 36
   from water.meter m, generate_series(timestamp '2014-07-01', '2026-01-01', interval '6 months') half,
        lateral (select half::date - 1 as day) ended
  order by day, m.id;
-
-
--- What no release of the model knows: made by hand in Brenn, over the years, for good reasons.
-
--- "The fire brigade wants to see hydrants every two years, not every year."
-create or replace view water.hydrant_inspection as
-    select h.node, p.zone, p.pressure_bar, h.flow_l_min, h.inspected_on,
-           coalesce(h.inspected_on < current_date - interval '2 years', true) as due
-      from water.hydrant h
-      join water.node_pressure p on p.id = h.node;
-
--- "Hospital and brewery must be called before the water is cut."
-alter table water.customer add column call_first boolean;
-
--- "Somebody had to enter a pipe of 16 millimetres."
-alter table water.pipe drop constraint pipe_diameter_mm_check;
