@@ -8,7 +8,8 @@ select
         when 'c' then 'check' else 'exclude' end as type,
     case k.contype
         when 'c' then null
-        when 'x' then replace(pg_get_constraintdef(k.oid), ' WHERE (' || pg_get_expr(i.indpred, i.indrelid) || ')', '')
+        when 'x' then replace(pg_get_constraintdef(k.oid),
+            coalesce(' WHERE (' || pg_get_expr(i.indpred, i.indrelid) || ')', ''), '')
         else pg_get_constraintdef(k.oid) end as definition,
     case when k.contype = 'c' then pg_get_expr(k.conbin, k.conrelid) end as expression,
     case when k.contype = 'x' then pg_get_expr(i.indpred, i.indrelid) end as predicate,

@@ -31,11 +31,16 @@ cross join lateral (
     select
         string_agg(
             case when k.attnum = 0 then '(expression)' else quote_ident(a.attname) end
-            || case when k.collation_oid not in (0, coalesce(a.attcollation, 0)) then (
+            -- 100 is the default collation, that of an expression which has no other.
+            || case when k.collation_oid not in (0, coalesce(a.attcollation, 100)) then (
                 select ' COLLATE ' || quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
                 from pg_collation co join pg_namespace cn on cn.oid = co.collnamespace where co.oid = k.collation_oid
             ) else '' end
-            || case when not o.opcdefault or o.opcintype <> a.atttypid and a.atttypid <> 'varchar'::regtype then (
+            -- An operator class goes without saying only if it is the default of the very type: bpchar_ops serves text too.
+            || case when not o.opcdefault or (
+                case coalesce(a.atttypid, ia.atttypid) when 'varchar'::regtype then 'text'::regtype
+                    else coalesce(a.atttypid, ia.atttypid) end
+            ) <> o.opcintype then (
                 select ' ' || case when n.nspname = 'pg_catalog' then '' else quote_ident(n.nspname) || '.' end
                     || quote_ident(o.opcname)
                 from pg_namespace n where n.oid = o.opcnamespace
@@ -46,17 +51,18 @@ cross join lateral (
         string_agg(quote_ident(a.attname), ', ' order by k.number) filter (where k.number > i.indnkeyatts) as included,
         string_agg(
             concat_ws(' ', k.number,
-                '(' || io.options || ')',
+                (
+                    select '(' || string_agg(option, ', ' order by option) || ')' from unnest(ia.attoptions) option
+                    where option not like 'pg\_attver=%'
+                ),
                 case when ia.attstattarget >= 0 then 'statistics ' || ia.attstattarget end),
             ', ' order by k.number
-        ) filter (where io.options is not null or ia.attstattarget >= 0) as settings
+        ) filter (
+            where cardinality(ia.attoptions) > 1 or ia.attoptions[1] not like 'pg\_attver=%' or ia.attstattarget >= 0
+        ) as settings
     from unnest(i.indkey, i.indclass, i.indcollation, i.indoption)
         with ordinality as k(attnum, opclass, collation_oid, options, number)
     join pg_attribute ia on ia.attrelid = i.indexrelid and ia.attnum = k.number
-    -- pg_attver is no option, see columns.sql
-    cross join lateral (
-        select string_agg(o, ', ' order by o) as options from unnest(ia.attoptions) o where o not like 'pg\_attver=%'
-    ) io
     left join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum and k.attnum <> 0
     left join pg_opclass o on o.oid = k.opclass
 ) keys

@@ -1,0 +1,207 @@
+//! Pairs of databases that differ in one thing, or in nothing.
+//!
+//! `check/<kind>/<case>/` holds `left.sql` and `right.sql`, after `both.sql` where there is one. `expected.txt` lists the
+//! differences, one a line; the cases in `check/same` have none. Of every case these hold too:
+//! - with the sides exchanged the report is mirrored,
+//! - the left side equals its own copy by `pg_dump` and `psql`,
+//! - `pg_dump` shows a difference as well, or `hidden.txt` says why it does not.
+//!
+//! `PUM_BLESS=1` writes `expected.txt`, to be read before it is committed; `PUM_CASE=text` runs what has it in its path.
+mod support;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+use pum::{Change, Connection, Filter, Report, Run, Target, check, find_program};
+
+#[test]
+fn every_case_shows_its_differences_and_no_other() {
+    let cases = cases();
+    assert!(
+        cases.len() > 100 || std::env::var_os("PUM_CASE").is_some(),
+        "only {} cases",
+        cases.len()
+    );
+    support::server();
+    let queue = Mutex::new(VecDeque::from(cases));
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let Some(case) = queue.lock().unwrap().pop_front() else {
+                        break;
+                    };
+                    let name = case.strip_prefix(root()).unwrap().display().to_string();
+                    let outcome = std::panic::catch_unwind(|| run_case(&case, &name));
+                    let problems = outcome.unwrap_or_else(|_| vec!["panicked, see above".to_owned()]);
+                    failures
+                        .lock()
+                        .unwrap()
+                        .extend(problems.into_iter().map(|problem| format!("{name}: {problem}")));
+                }
+            });
+        }
+    });
+    let mut failures = failures.into_inner().unwrap();
+    failures.sort();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
+}
+
+fn cases() -> Vec<PathBuf> {
+    let wanted = std::env::var("PUM_CASE").unwrap_or_default();
+    let directories = |path: &Path| -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        found.retain(|path| path.is_dir());
+        found.sort();
+        found
+    };
+    let mut cases: Vec<PathBuf> = directories(&root()).iter().flat_map(|kind| directories(kind)).collect();
+    cases.retain(|case| case.to_string_lossy().contains(&wanted));
+    cases
+}
+
+fn run_case(case: &Path, name: &str) -> Vec<String> {
+    let kind = name.split('/').next().unwrap();
+    let read = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
+    let left = build(&[read("both.sql"), read("left.sql")]);
+    let right = build(&[read("both.sql"), read("right.sql")]);
+    let compare = |left: &Target, right: &Target| check(left, right, &Filter::default(), &Run::new()).unwrap();
+
+    let mut problems = Vec::new();
+    let found = lines(&compare(&left, &right), false);
+    let expected = case.join("expected.txt");
+    if std::env::var_os("PUM_BLESS").is_some() && kind != "same" && !found.is_empty() {
+        fs::write(&expected, &found).unwrap();
+    }
+    let wanted = fs::read_to_string(&expected).unwrap_or_default();
+    if found != wanted {
+        problems.push(format!("expected\n{wanted}but found\n{found}"));
+    }
+    if kind != "same" && !found.lines().any(|line| line.split(' ').nth(1) == Some(kind)) {
+        problems.push(format!("no difference in {kind}"));
+    }
+    let mirrored = lines(&compare(&right, &left), true);
+    if mirrored != found {
+        problems.push(format!("mirrored it is\n{mirrored}"));
+    }
+
+    let (left_dump, right_dump) = (dump(&left), dump(&right));
+    let copy = build(&[]);
+    restore(&left_dump, &copy);
+    let news = lines(&compare(&left, &copy), false);
+    if !news.is_empty() {
+        problems.push(format!("its own restored dump differs:\n{news}"));
+    }
+    let shown = normalized(&left_dump) != normalized(&right_dump);
+    let hidden = case.join("hidden.txt").exists();
+    if kind != "same" && shown == hidden {
+        problems.push(if shown {
+            "pg_dump shows a difference, and hidden.txt says that it does not".to_owned()
+        } else {
+            "pg_dump shows no difference".to_owned()
+        });
+    }
+    problems
+}
+
+/// One line a difference: `~ columns public.t.a type, collation`.
+fn lines(report: &Report, mirrored: bool) -> String {
+    let mut text = String::new();
+    for difference in report.differences() {
+        let mark = match (difference.change, mirrored) {
+            (Change::OnlyLeft, false) | (Change::OnlyRight, true) => "-",
+            (Change::OnlyRight, false) | (Change::OnlyLeft, true) => "+",
+            (Change::Changed, _) => "~",
+        };
+        let object = &difference.object;
+        let name: Vec<&str> = [&object.schema, &object.relation, &object.name]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .map(String::as_str)
+            .collect();
+        text.push_str(&format!("{mark} {} {}", object.kind, name.join(".")));
+        if difference.change == Change::Changed {
+            let attributes: Vec<String> = difference
+                .attributes
+                .iter()
+                .map(|attribute| {
+                    let (left, right) = if mirrored {
+                        (&attribute.right, &attribute.left)
+                    } else {
+                        (&attribute.left, &attribute.right)
+                    };
+                    format!("{}: {} → {}", attribute.name, one_line(left), one_line(right))
+                })
+                .collect();
+            text.push_str(&format!(" {}", attributes.join("; ")));
+        }
+        if difference.maybe_spelling {
+            text.push_str(" (may be spelling only)");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn one_line(value: &Option<String>) -> String {
+    let words: Vec<&str> = value.as_deref().unwrap_or("none").split_whitespace().collect();
+    words.join(" ")
+}
+
+fn build(scripts: &[String]) -> Target {
+    let target = support::database("case");
+    let mut connection = Connection::open_for_scripts(&target, &Run::new()).unwrap();
+    for script in scripts {
+        connection.execute(script).unwrap();
+    }
+    target
+}
+
+fn client(program: &str, target: &Target) -> Command {
+    let connection = Connection::open(target, &Run::new()).unwrap();
+    let path = find_program(program, Some(connection.server_version().major()), None).unwrap();
+    let mut command = Command::new(path);
+    for (name, value) in connection.environment() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+fn dump(target: &Target) -> String {
+    let output = client("pg_dump", target).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn restore(dump: &str, target: &Target) {
+    use std::io::Write;
+    let mut psql = client("psql", target)
+        .args(["-qX", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    psql.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+    let output = psql.wait_with_output().unwrap();
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words}");
+}
+
+/// Without the lines that differ from one dump to the next.
+fn normalized(dump: &str) -> String {
+    dump.split('\n')
+        .filter(|line| !line.starts_with("--") && !line.starts_with(r"\restrict") && !line.starts_with(r"\unrestrict"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

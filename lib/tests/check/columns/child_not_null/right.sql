@@ -1,0 +1,1 @@
+alter table only t alter a set not null;

@@ -1,0 +1,4 @@
+create schema a;
+create schema b;
+create sequence a.s;
+create sequence b.s;

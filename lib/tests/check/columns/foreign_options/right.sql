@@ -1,0 +1,1 @@
+create foreign table t (a int options (x '2')) server s;

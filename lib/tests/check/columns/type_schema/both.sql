@@ -1,0 +1,4 @@
+create schema a;
+create schema b;
+create type a.e as enum ('x');
+create type b.e as enum ('x');

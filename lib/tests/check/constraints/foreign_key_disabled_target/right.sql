@@ -1,0 +1,1 @@
+alter table r disable trigger all;

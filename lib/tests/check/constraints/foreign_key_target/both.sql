@@ -1,0 +1,3 @@
+create table r (id int primary key, x int, y int, unique (x), unique (x, y));
+create table t (a int, b int, c text);
+create table r2 (id int primary key);

@@ -1,0 +1,1 @@
+create table t partition of p for values in (1);

@@ -1,0 +1,1 @@
+alter table t add constraint k1 check (a > 0);

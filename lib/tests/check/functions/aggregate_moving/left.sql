@@ -1,0 +1,1 @@
+create aggregate s(int) (sfunc = int4pl, stype = int);

@@ -1,0 +1,1 @@
+create function s(int) returns int language sql as 'select 1';

@@ -1,0 +1,1 @@
+create function f(inout a int) language sql as 'select 1';

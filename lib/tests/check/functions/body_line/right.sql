@@ -1,0 +1,6 @@
+create function f() returns int language plpgsql as '
+begin
+  -- second
+  return 1;
+end
+';

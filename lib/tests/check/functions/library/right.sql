@@ -1,0 +1,1 @@
+create function f() returns trigger language c as '$libdir/autoinc', 'autoinc';

@@ -1,0 +1,1 @@
+set check_function_bodies = off;

@@ -1,0 +1,1 @@
+create function f(x b.e) returns int language sql as 'select 1';

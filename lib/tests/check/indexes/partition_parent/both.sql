@@ -1,0 +1,2 @@
+create table p (a int) partition by list (a);
+create table t partition of p for values in (1);

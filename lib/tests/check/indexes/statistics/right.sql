@@ -1,0 +1,1 @@
+alter index i alter 1 set statistics 50;

@@ -1,0 +1,1 @@
+create rule x as on delete to t do nothing;

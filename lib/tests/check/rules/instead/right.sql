@@ -1,0 +1,1 @@
+create rule x as on insert to t do instead nothing;

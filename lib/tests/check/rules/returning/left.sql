@@ -1,0 +1,1 @@
+create rule x as on insert to v do instead insert into t values (new.a, new.b);

@@ -1,0 +1,1 @@
+create rule x as on delete to t do also (insert into l values (1); insert into l values (2));

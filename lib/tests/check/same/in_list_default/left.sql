@@ -1,0 +1,1 @@
+create table t (g boolean default ('x'::varchar in ('a', 'b')));

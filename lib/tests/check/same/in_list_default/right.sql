@@ -1,0 +1,1 @@
+create table t (g boolean default ('x'::varchar::text = any (array['a'::varchar::text, 'b'::varchar::text])));

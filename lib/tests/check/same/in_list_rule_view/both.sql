@@ -1,0 +1,2 @@
+create table t (b varchar);
+create view v as select b from t;

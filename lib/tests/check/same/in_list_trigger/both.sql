@@ -1,0 +1,3 @@
+create function f() returns trigger language plpgsql as 'begin return new; end';
+create function g() returns trigger language plpgsql as 'begin return new; end';
+create table t (b varchar);

@@ -1,0 +1,2 @@
+create table t (b text, a int);
+alter table p attach partition t for values in (1);

@@ -1,0 +1,1 @@
+create sequence s owned by t.b;

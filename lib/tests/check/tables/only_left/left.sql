@@ -1,0 +1,2 @@
+create table t (a int primary key);
+create index on t (a);

@@ -1,0 +1,1 @@
+alter table t set (fillfactor = 70, autovacuum_enabled = off);

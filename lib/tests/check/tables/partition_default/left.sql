@@ -1,0 +1,1 @@
+create table p partition of t for values from (0) to (10);

@@ -1,0 +1,1 @@
+create table p partition of t default;

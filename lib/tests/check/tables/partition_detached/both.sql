@@ -1,0 +1,2 @@
+create table t (a int) partition by range (a);
+create table p partition of t for values from (0) to (10);

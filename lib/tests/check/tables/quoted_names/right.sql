@@ -1,0 +1,1 @@
+create table "My ""Schema"."a.b " ("c d" int);

@@ -1,0 +1,1 @@
+alter table t replica identity nothing;

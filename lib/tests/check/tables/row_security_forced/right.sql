@@ -1,0 +1,1 @@
+alter table t force row level security;

@@ -1,0 +1,1 @@
+alter table t set (toast.autovacuum_enabled = off);

@@ -1,0 +1,1 @@
+create trigger x after truncate on t execute function f();

@@ -1,0 +1,1 @@
+create trigger x after delete on t execute function f();

@@ -1,0 +1,1 @@
+alter view v alter b set default 'x';

@@ -1,0 +1,3 @@
+create table t (a int, b text);
+create materialized view v as select a from t;
+create index i on v (a);

@@ -1,0 +1,1 @@
+alter materialized view v cluster on i;

@@ -1,0 +1,1 @@
+create materialized view v as select a + 1 as a from t;

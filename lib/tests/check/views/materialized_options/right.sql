@@ -1,0 +1,1 @@
+create materialized view v with (fillfactor = 80) as select a from t;

@@ -1,0 +1,1 @@
+create materialized view v as select a from t;

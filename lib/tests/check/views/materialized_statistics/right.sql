@@ -1,0 +1,1 @@
+alter materialized view v alter a set statistics 7;

@@ -1,0 +1,1 @@
+alter materialized view v alter b set storage external;

@@ -1,0 +1,1 @@
+create view v with (security_barrier) as select a from t;

@@ -1,0 +1,1 @@
+create view v with (security_invoker) as select a from t;

@@ -1,0 +1,4 @@
+create schema a;
+create schema b;
+create table a.t (x int);
+create table b.t (x int);
