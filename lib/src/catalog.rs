@@ -27,6 +27,39 @@ struct Entry {
     spelled: &'static [(&'static str, &'static str)],
 }
 
+/// Attributes in which databases differ that behave the same.
+pub(crate) enum Habit {
+    /// The order of the columns in this attribute, a `SELECT`.
+    ColumnOrder {
+        /// The attribute.
+        definition: &'static str,
+    },
+    /// These attributes, as long as the one named `serves`, which is not compared itself, is the same on both sides.
+    Serial {
+        /// The attribute that is the same.
+        serves: &'static str,
+        /// The attributes that may differ.
+        attributes: &'static [&'static str],
+    },
+}
+
+/// What kinds have habits.
+const HABITS: &[(&str, Habit)] = &[
+    (
+        "views",
+        Habit::ColumnOrder {
+            definition: "definition",
+        },
+    ),
+    (
+        "sequences",
+        Habit::Serial {
+            serves: "serves",
+            attributes: &["type", "maximum", "owner_table", "owner_column", "ownership"],
+        },
+    ),
+];
+
 // In braces: attributes with a file `catalog/spelling/<kind>.<attribute>.sql`.
 macro_rules! kinds {
     ($($kind:ident { $($attribute:ident),* })*) => {
@@ -83,6 +116,19 @@ impl Kind {
     /// The query that reads the objects of this kind.
     pub fn query(self) -> &'static str {
         ENTRIES[self.0].query
+    }
+
+    /// In what objects of this kind differ that behave the same.
+    pub(crate) fn habit(self) -> Option<&'static Habit> {
+        HABITS
+            .iter()
+            .find(|(name, _)| *name == self.name())
+            .map(|(_, habit)| habit)
+    }
+
+    /// Whether an attribute is compared, or is only there to judge the others by.
+    pub(crate) fn compares(self, attribute: &str) -> bool {
+        !matches!(self.habit(), Some(Habit::Serial { serves, .. }) if *serves == attribute)
     }
 
     /// The statements that parse an attribute's text again, when that can change it.

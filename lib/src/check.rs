@@ -6,6 +6,7 @@ use crate::catalog::{Catalog, Filter};
 use crate::connection::Connection;
 use crate::diff::Diff;
 use crate::error::{Error, ErrorKind, Result};
+use crate::habit;
 use crate::report::Report;
 use crate::run::Run;
 use crate::spelling;
@@ -44,5 +45,6 @@ pub fn check(left: &Target, right: &Target, filter: &Filter, run: &Run) -> Resul
         (&left, &mut left_connection),
         (&right, &mut right_connection),
     )?;
+    habit::classify(&mut diff, [&left, &right]);
     Ok(Report::new(&left, &right, diff, warnings, filter))
 }

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::catalog::{Catalog, KINDS, Kind, Object, ObjectId, Objects};
+use crate::habit::Class;
 
 /// How an object differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +38,8 @@ pub struct Difference {
     pub attributes: Vec<AttributeChange>,
     /// Whether the definitions may be the same in another spelling, which no side could be asked.
     pub maybe_spelling: bool,
+    /// The class of habit that it is nothing but.
+    pub class: Option<Class>,
 }
 
 /// The differences between two catalogs, by kind and then by name.
@@ -89,7 +92,7 @@ fn compare(kind: Kind, left: &Objects, right: &Objects, differences: &mut Vec<Di
             (None, Some(_)) => Change::OnlyRight,
             _ => Change::Changed,
         };
-        let attributes = changes(left, found, right, other);
+        let attributes = changes(kind, left, found, right, other);
         let Some(object) = found.or(other) else { break };
         if change != Change::Changed || !attributes.is_empty() {
             differences.push(Difference {
@@ -97,12 +100,14 @@ fn compare(kind: Kind, left: &Objects, right: &Objects, differences: &mut Vec<Di
                 change,
                 attributes,
                 maybe_spelling: false,
+                class: None,
             });
         }
     }
 }
 
 fn changes(
+    kind: Kind,
     left: &Objects,
     left_object: Option<Object<'_>>,
     right: &Objects,
@@ -117,7 +122,7 @@ fn changes(
             left_object.and_then(|object| object.attribute_at(number)),
             right_object.and_then(|object| object.attribute_at(number)),
         );
-        if left != right {
+        if left != right && kind.compares(name) {
             changes.push(AttributeChange {
                 name: name.clone(),
                 left: value(left_object),

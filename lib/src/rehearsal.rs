@@ -367,9 +367,9 @@ impl Rehearsal {
         &self.report
     }
 
-    /// Whether the upgraded copy is what it must be.
+    /// Whether the upgraded copy is what it must be: differences that change nothing for users do not count.
     pub fn is_clean(&self) -> bool {
-        self.report.same()
+        self.report.behaves_the_same()
     }
 
     /// What was done to the copy, and would be done to production.

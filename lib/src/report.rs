@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Filter, Kind};
 use crate::diff::{Diff, Difference};
+use crate::habit::Class;
 
 pub use text::TextOptions;
 
@@ -73,9 +74,22 @@ impl Report {
         }
     }
 
-    /// Whether no difference was found.
+    /// Whether no difference was found that counts: the order of a view's columns does not.
     pub fn same(&self) -> bool {
-        self.diff.is_empty()
+        self.counted() == 0
+    }
+
+    /// Whether all differences are such that the databases behave the same for their users; see [`Class`].
+    pub fn behaves_the_same(&self) -> bool {
+        self.differences().iter().all(|difference| difference.class.is_some())
+    }
+
+    /// How many differences count.
+    pub(crate) fn counted(&self) -> usize {
+        self.differences()
+            .iter()
+            .filter(|difference| difference.class != Some(Class::ColumnOrder))
+            .count()
     }
 
     /// The left database.

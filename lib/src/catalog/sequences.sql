@@ -13,7 +13,18 @@ select
     -- The owning table is always in the sequence's schema.
     owner.relname as owner_table,
     a.attname as owner_column,
-    case d.deptype when 'i' then 'identity' when 'a' then 'serial' end as ownership
+    case d.deptype when 'i' then 'identity' when 'a' then 'serial' end as ownership,
+    -- Not compared: the columns whose default calls it, and the highest number that they can take from it.
+    (
+        select string_agg(served.relname || '.' || sa.attname || ' up to ' || least(s.seqmax, case sa.atttypid
+            when 'int2'::regtype then 32767 when 'int4'::regtype then 2147483647 else 9223372036854775807 end),
+            ', ' order by served.relname, sa.attname)
+        from pg_depend sd
+        join pg_attrdef df on df.oid = sd.objid
+        join pg_attribute sa on sa.attrelid = df.adrelid and sa.attnum = df.adnum
+        join pg_class served on served.oid = df.adrelid
+        where sd.classid = 'pg_attrdef'::regclass and sd.refclassid = 'pg_class'::regclass and sd.refobjid = c.oid
+    ) as serves
 from pg_sequence s
 join pg_class c on c.oid = s.seqrelid
 join pg_namespace n on n.oid = c.relnamespace

@@ -31,7 +31,7 @@ struct Difference<'a> {
     change: &'static str,
     attributes: Vec<Attribute<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    remark: Option<&'static str>,
+    remark: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -98,7 +98,10 @@ fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
                 right: attribute.right.as_deref(),
             })
             .collect(),
-        remark: difference.maybe_spelling.then_some("may be spelling only"),
+        remark: match difference.class {
+            Some(class) => Some(class.to_string()),
+            None => difference.maybe_spelling.then(|| "may be spelling only".to_owned()),
+        },
     }
 }
 

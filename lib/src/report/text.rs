@@ -46,7 +46,7 @@ pub(super) fn render(report: &Report, options: &TextOptions) -> String {
         options: *options,
     };
     writer.head(report);
-    if !report.same() {
+    if !report.differences().is_empty() {
         writer.summary(report);
         if options.verbosity > 0 {
             writer.differences(report);
@@ -89,12 +89,18 @@ impl Writer {
             self.line(format!("ignored: {}", names.join(", ")));
         }
         self.line("");
-        let verdict = match report.differences().len() {
+        let verdict = match report.counted() {
             0 => self.painted(GREEN, "No differences."),
             1 => self.painted(RED, "1 difference."),
             count => self.painted(RED, &format!("{count} differences.")),
         };
         self.line(verdict);
+        let uncounted = report.differences().len() - report.counted();
+        if uncounted > 0 {
+            self.line(format!(
+                "{uncounted} more in the order of a view's columns only, not counted."
+            ));
+        }
     }
 
     fn summary(&mut self, report: &Report) {
@@ -166,10 +172,10 @@ impl Writer {
             Change::Changed => ("~", YELLOW, ""),
         };
         let contents = parts.map(|parts| contents(parts)).unwrap_or_default();
-        let remark = if difference.maybe_spelling {
-            "  (may be spelling only)"
-        } else {
-            ""
+        let remark = match difference.class {
+            Some(class) => format!("  ({class})"),
+            None if difference.maybe_spelling => "  (may be spelling only)".to_owned(),
+            None => String::new(),
         };
         self.line(format!(
             "  {} {title}{place}{contents}{remark}",

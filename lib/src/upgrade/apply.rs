@@ -557,7 +557,8 @@ impl<'a> Application<'a> {
             Some(_) if self.options.single_transaction => "everything was rolled back".to_owned(),
             Some(prepared) if error.kind() == ErrorKind::OutcomeUnknown => format!("{} is not known", prepared.step),
             Some(prepared) if !prepared.needs_no_transaction() => format!("{} was rolled back", prepared.step),
-            _ => "what it committed stays".to_owned(),
+            Some(prepared) => format!("what {} committed stays", prepared.step),
+            None => "everything was done".to_owned(),
         };
         format!(
             "applied by this run: {}; {rolled_back}; not applied: {}",
