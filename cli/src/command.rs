@@ -1,0 +1,250 @@
+//! The commands, and the options that several of them share.
+
+mod baseline;
+mod check;
+pub(crate) mod completions;
+mod config;
+mod dump;
+mod info;
+pub(crate) mod man;
+mod restore;
+mod test;
+mod test_and_upgrade;
+mod upgrade;
+
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use pum::{Result, TableName, Target, UpgradeOptions};
+
+use crate::Exit;
+use crate::config::{Config, Role, Time, needed};
+use crate::session::{Ask, Session};
+use crate::terminal::Colour;
+
+const EXAMPLES: &str = "\
+Examples:
+  Compare two databases
+    pum check -p1 water_prod -p2 water_new
+  See what an upgrade would do, then do it
+    pum upgrade -p water_prod -t water_sys.info -d deltas --dry-run
+    pum upgrade -p water_prod -t water_sys.info -d deltas
+  Rehearse the upgrade on a copy, and upgrade production when it is proved
+    pum test-and-upgrade -pp water_prod -t water_sys.info -d deltas -f water.backup
+
+A database is named by a service of pg_service.conf, a URI or a conninfo string, as for psql.
+Exit code: 0 fine, 1 differences or failure, 2 wrong usage.";
+
+/// Upgrade PostgreSQL databases by delta files, and prove the upgrade before production is touched
+#[derive(Debug, Parser)]
+#[command(name = "pum", infer_long_args = true, disable_version_flag = true, after_help = EXAMPLES)]
+pub(crate) struct Pum {
+    /// Read this configuration; else db_manager_config.yaml or pum.yaml in the current directory, if there
+    #[arg(short, long, global = true, value_name = "FILE", display_order = 990)]
+    pub(crate) config_file: Option<PathBuf>,
+
+    /// Colour the output
+    #[arg(
+        long = "color",
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        display_order = 991
+    )]
+    pub(crate) colour: Colour,
+
+    /// Print the version
+    #[arg(short, long)]
+    pub(crate) version: bool,
+
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+impl Pum {
+    /// Whether the notices of the server are shown.
+    pub(crate) fn verbose(&self) -> bool {
+        match &self.command {
+            Some(Command::Upgrade(args)) => args.scripts.verbose,
+            Some(Command::Test(args)) => args.scripts.verbose,
+            Some(Command::TestAndUpgrade(args)) => args.rehearsal.scripts.verbose,
+            _ => false,
+        }
+    }
+}
+
+/// The help of the whole.
+pub(crate) fn help() -> String {
+    Pum::command().render_long_help().ansi().to_string()
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Check(check::Check),
+    Dump(dump::Dump),
+    Restore(restore::Restore),
+    Baseline(baseline::Baseline),
+    Info(info::Info),
+    Upgrade(upgrade::Upgrade),
+    Test(test::Test),
+    TestAndUpgrade(test_and_upgrade::TestAndUpgrade),
+    Config(config::ShowConfig),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
+
+impl Command {
+    /// Runs the command.
+    pub(crate) fn run(self, session: &Session) -> Result<Exit> {
+        match self {
+            Command::Check(args) => check::run(args, session),
+            Command::Dump(args) => dump::run(args, session),
+            Command::Restore(args) => restore::run(args, session),
+            Command::Baseline(args) => baseline::run(args, session),
+            Command::Info(args) => info::run(args, session),
+            Command::Upgrade(args) => upgrade::run(args, session),
+            Command::Test(args) => test::run(args, session),
+            Command::TestAndUpgrade(args) => test_and_upgrade::run(args, session),
+            Command::Config(args) => config::run(args, session),
+            Command::Completions(args) => completions::run(&args, &session.terminal),
+            Command::Man(args) => man::run(&args, &session.terminal),
+        }
+    }
+}
+
+/// The database of a command that needs one only.
+#[derive(Debug, Args)]
+pub(crate) struct Database {
+    /// The database: a service, a URI or a conninfo string
+    #[arg(short = 'p', long = "pg-service", value_name = "DB")]
+    pub(crate) pg_service: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) login: Login,
+}
+
+impl Database {
+    /// The database, opened once when a password may have to be asked for.
+    pub(crate) fn target(self, session: &Session) -> Result<Target> {
+        let name = session.config.needed_database(Role::Only, self.pg_service)?;
+        session.target(name, self.login.ask())
+    }
+}
+
+/// How to log in.
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// Ask for the password even when the server may not want one
+    #[arg(short = 'W', long)]
+    password: bool,
+}
+
+impl Login {
+    pub(crate) fn ask(&self) -> Ask {
+        if self.password { Ask::Always } else { Ask::WhenNeeded }
+    }
+}
+
+/// Where the deltas are, and the table that records them.
+#[derive(Debug, Args)]
+pub(crate) struct Deltas {
+    /// The table that records what is applied: schema.table
+    #[arg(short, long)]
+    pub(crate) table: Option<String>,
+
+    /// The directories that hold the deltas, in the order in which they are applied
+    #[arg(short, long, num_args = 1.., value_name = "DIR")]
+    pub(crate) dir: Vec<PathBuf>,
+}
+
+impl Deltas {
+    /// The upgrades table.
+    pub(crate) fn table(&self, config: &Config) -> Result<TableName> {
+        let name = needed(config.upgrades_table(self.table.clone()), "-t", "upgrades_table")?;
+        Ok(name.map(|name| name.parse())?.value)
+    }
+
+    /// The delta directories.
+    pub(crate) fn directories(&self, config: &Config) -> Result<Vec<PathBuf>> {
+        Ok(needed(config.delta_dirs(self.dir.clone()), "-d", "delta_dirs")?.value)
+    }
+}
+
+/// How deltas run.
+#[derive(Debug, Args)]
+pub(crate) struct Scripts {
+    /// Go up to this version, and no further
+    #[arg(short = 'u', long, value_name = "X.Y.Z")]
+    pub(crate) max_version: Option<String>,
+
+    /// Set a variable of the deltas, written %(NAME)s there; TYPE is int, float or str
+    #[arg(short = 'v', long, num_args = 3, value_names = ["TYPE", "NAME", "VALUE"], allow_negative_numbers = true)]
+    pub(crate) var: Vec<String>,
+
+    /// Show the notices of the server [short: -vv]
+    #[arg(long)]
+    pub(crate) verbose: bool,
+
+    /// Roll a delta back when it waits longer for a lock, and try it again [default: 5s]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) lock_timeout: Option<Time>,
+
+    /// Wait so long for another run of pum on the same database, such as 10min; else stop
+    #[arg(long, value_name = "TIME")]
+    pub(crate) wait: Option<Time>,
+
+    /// Go on when files that look like deltas do not have a delta's name
+    #[arg(long)]
+    pub(crate) allow_near_misses: bool,
+
+    /// Run again a Python delta that an interrupted run began
+    #[arg(long)]
+    pub(crate) rerun_interrupted: bool,
+}
+
+impl Scripts {
+    /// How to upgrade with these deltas.
+    pub(crate) fn options(&self, deltas: &Deltas, config: &Config) -> Result<UpgradeOptions> {
+        let mut options = UpgradeOptions::new(deltas.table(config)?, deltas.directories(config)?);
+        options.max_version = self.max_version.as_deref().map(str::parse).transpose()?;
+        options.variables = config.script_variables(&self.var)?;
+        if let Some(lock_timeout) = config.lock_timeout(self.lock_timeout)? {
+            options.lock_timeout = lock_timeout.value.0;
+        }
+        if let Some(Time(wait)) = self.wait {
+            options.wait = wait;
+        }
+        options.allow_near_misses = self.allow_near_misses;
+        options.rerun_interrupted = self.rerun_interrupted;
+        Ok(options)
+    }
+}
+
+/// What is compared.
+#[derive(Debug, Args)]
+pub(crate) struct Comparison {
+    /// Leave out kinds of objects: tables, columns, constraints, views, sequences, indexes, triggers, functions, rules
+    #[arg(short, long, num_args = 1.., value_name = "KIND")]
+    pub(crate) ignore: Vec<String>,
+
+    /// Leave out a schema; may be repeated
+    #[arg(short = 'N', long, value_name = "SCHEMA")]
+    pub(crate) exclude_schema: Vec<String>,
+
+    /// Leave out columns whose name matches a pattern of SQL LIKE; may be repeated
+    #[arg(short = 'P', long, value_name = "PATTERN")]
+    pub(crate) exclude_field_pattern: Vec<String>,
+}
+
+/// The form of a result.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For a person
+    #[default]
+    Text,
+    /// For a program
+    Json,
+}
+
+#[cfg(test)]
+mod tests;

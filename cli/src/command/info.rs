@@ -1,0 +1,110 @@
+//! `pum info`
+
+use clap::Args;
+use pum::{Error, ErrorKind, Result, Status};
+
+use crate::Exit;
+use crate::command::{Database, Deltas, Format};
+use crate::session::Session;
+use crate::terminal::{line, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  pum info -p water_prod -t water_sys.info -d deltas
+  pum info -p water_prod -t water_sys.info -d deltas --format json";
+
+/// Show the version of a database, and its deltas applied and due
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Info {
+    #[command(flatten)]
+    database: Database,
+
+    #[command(flatten)]
+    deltas: Deltas,
+
+    /// The form of the answer
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+pub(crate) fn run(args: Info, session: &Session) -> Result<Exit> {
+    let table = args.deltas.table(&session.config)?;
+    let directories = args.deltas.directories(&session.config)?;
+    let target = args.database.target(session)?;
+    let info = pum::info(&target, &table, &directories, &session.run)?;
+    let text = match args.format {
+        Format::Text => as_text(&target.name(), &info),
+        Format::Json => serde_json::to_string_pretty(&info)
+            .map(|text| text + "\n")
+            .map_err(|error| Error::new(ErrorKind::Io, format!("the answer cannot be written as JSON: {error}")))?,
+    };
+    session.terminal.print(&text)?;
+    Ok(Exit::Done)
+}
+
+fn as_text(database: &str, info: &pum::Info) -> String {
+    let version = match &info.current_version {
+        Some(version) => format!("{} is at version {}.\n\n", line(database), line(version)),
+        None => format!("{} has no version yet.\n\n", line(database)),
+    };
+    let rows = info.deltas.iter().map(|delta| {
+        // A file that is not what it was, or is no delta, is named.
+        let place = matches!(delta.status, Status::Changed | Status::Ignored).then(|| delta.path.clone());
+        let remark: Vec<String> = delta.remark.clone().into_iter().chain(place).collect();
+        [
+            delta.version.clone().unwrap_or_default(),
+            delta.name.clone(),
+            delta.kind.clone().unwrap_or_default(),
+            word(delta.status).to_owned(),
+            delta.installed_on.clone().unwrap_or_default(),
+            delta
+                .execution_time_ms
+                .map(|time| format!("{time} ms"))
+                .unwrap_or_default(),
+            remark.join(": "),
+        ]
+    });
+    let rows = table(
+        ["version", "name", "type", "status", "installed on", "took", "remark"],
+        rows,
+    );
+    format!("{version}{rows}\n{}", summary(info))
+}
+
+/// How many of each status there are.
+fn summary(info: &pum::Info) -> String {
+    let all = [
+        Status::Applied,
+        Status::Pending,
+        Status::Changed,
+        Status::Skipped,
+        Status::Ignored,
+    ];
+    let counts: Vec<String> = all
+        .into_iter()
+        .map(|status| {
+            (
+                status,
+                info.deltas.iter().filter(|delta| delta.status == status).count(),
+            )
+        })
+        .filter(|(_, count)| *count > 0)
+        .map(|(status, count)| format!("{count} {}", word(status)))
+        .collect();
+    if counts.is_empty() {
+        "No deltas.\n".to_owned()
+    } else {
+        format!("{}.\n", counts.join(", "))
+    }
+}
+
+fn word(status: Status) -> &'static str {
+    match status {
+        Status::Applied => "applied",
+        Status::Pending => "pending",
+        Status::Changed => "changed since applied",
+        Status::Skipped => "skipped",
+        Status::Ignored => "ignored",
+    }
+}

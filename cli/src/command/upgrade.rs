@@ -1,0 +1,154 @@
+//! `pum upgrade`
+
+use clap::Args;
+use pum::{Plan, Result, Step, Version};
+use serde_json::{Value, json};
+
+use crate::Exit;
+use crate::command::{Database, Deltas, Format, Scripts};
+use crate::session::Session;
+use crate::terminal::{counted, line, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  pum upgrade -p water_prod -t water_sys.info -d deltas --dry-run
+  pum upgrade -p water_prod -t water_sys.info -d deltas /srv/own_deltas -v int SRID 2056
+  pum upgrade -p water_prod -t water_sys.info -d deltas -u 1.2.0 --single-transaction";
+
+/// Apply the deltas that are due
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Upgrade {
+    #[command(flatten)]
+    database: Database,
+
+    #[command(flatten)]
+    deltas: Deltas,
+
+    #[command(flatten)]
+    pub(crate) scripts: Scripts,
+
+    /// Apply all deltas in one transaction: all or nothing
+    #[arg(long)]
+    single_transaction: bool,
+
+    /// Show what would be done, and write nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// The form of the answer
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
+    let mut options = args.scripts.options(&args.deltas, &session.config)?;
+    options.single_transaction = args.single_transaction;
+    let target = args.database.target(session)?;
+    let name = target.name();
+    let outcome = if args.dry_run {
+        Outcome::planned(pum::plan(&target, &options, &session.run)?)
+    } else {
+        let applied = pum::upgrade(&target, &options, None, &session.run)?;
+        Outcome::applied(applied)
+    };
+    let text = match args.format {
+        Format::Text => outcome.as_text(&name),
+        Format::Json => outcome.as_json(&name),
+    };
+    session.terminal.print(&text)?;
+    Ok(Exit::Done)
+}
+
+/// What was done, or would be.
+struct Outcome {
+    dry_run: bool,
+    from: Option<Version>,
+    to: Option<Version>,
+    /// Each step and how long it took.
+    steps: Vec<(Step, Option<u64>)>,
+}
+
+impl Outcome {
+    fn planned(plan: Plan) -> Outcome {
+        Outcome {
+            dry_run: true,
+            from: plan.current,
+            to: plan.reached,
+            steps: plan.steps.into_iter().map(|step| (step, None)).collect(),
+        }
+    }
+
+    fn applied(applied: pum::Applied) -> Outcome {
+        Outcome {
+            dry_run: false,
+            from: applied.from,
+            to: applied.to,
+            steps: applied
+                .steps
+                .into_iter()
+                .map(|applied| (applied.step, Some(applied.milliseconds)))
+                .collect(),
+        }
+    }
+
+    fn as_text(&self, database: &str) -> String {
+        let database = line(database);
+        let deltas = self.steps.iter().filter(|(step, _)| step.delta().is_some()).count();
+        let from = version(self.from);
+        let to = version(self.to);
+        if self.dry_run {
+            let due = match deltas {
+                0 => "nothing is due".to_owned(),
+                _ => format!("{} due, to {to}", counted(deltas, "delta")),
+            };
+            let rows = self
+                .steps
+                .iter()
+                .map(|(step, _)| [step.to_string(), step.path().display().to_string()]);
+            let steps = if self.steps.is_empty() {
+                String::new()
+            } else {
+                format!("\n{}", table(["step", "file"], rows))
+            };
+            format!("{database} is at {from}; {due}.\n{steps}\nNothing was written.\n")
+        } else if deltas == 0 {
+            format!("{database} is at {to}; nothing was due.\n")
+        } else {
+            format!(
+                "{database} is at {to}; {} applied, from {from}.\n",
+                counted(deltas, "delta")
+            )
+        }
+    }
+
+    fn as_json(&self, database: &str) -> String {
+        let steps: Vec<Value> = self
+            .steps
+            .iter()
+            .map(|(step, milliseconds)| {
+                let delta = step.delta();
+                json!({
+                    "version": delta.map(|delta| delta.version.to_string()),
+                    "name": delta.map(|delta| delta.name.clone()),
+                    "type": delta.map_or_else(|| step.to_string(), |delta| delta.kind().to_owned()),
+                    "path": step.path().to_string_lossy(),
+                    "execution_time_ms": milliseconds,
+                })
+            })
+            .collect();
+        let value = json!({
+            "schema": "pum/upgrade/1",
+            "target": database,
+            "dry_run": self.dry_run,
+            "from": self.from.map(|version| version.to_string()),
+            "to": self.to.map(|version| version.to_string()),
+            "steps": steps,
+        });
+        format!("{value:#}\n")
+    }
+}
+
+fn version(version: Option<Version>) -> String {
+    version.map_or_else(|| "no version".to_owned(), |version| format!("version {version}"))
+}

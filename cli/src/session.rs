@@ -1,0 +1,125 @@
+//! What every command works with: the configuration, the terminal, the run and the signals that cancel it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use pum::{Connection, ErrorKind, Result, Run, Target};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::config::{Config, Setting};
+use crate::terminal::Terminal;
+
+/// One call of the command.
+pub(crate) struct Session {
+    pub(crate) config: Config,
+    pub(crate) terminal: Arc<Terminal>,
+    pub(crate) run: Run,
+    signal: Arc<AtomicI32>,
+}
+
+impl Session {
+    /// A session whose events go to the terminal and which Ctrl-C cancels.
+    pub(crate) fn new(config: Config, terminal: Terminal) -> Session {
+        let terminal = Arc::new(terminal);
+        let listener = Arc::clone(&terminal);
+        let run = Run::new().on_event(move |event| listener.event(&event));
+        let signal = Arc::new(AtomicI32::new(0));
+        cancel_on_signals(&run, &terminal, &signal);
+        Session {
+            config,
+            terminal,
+            run,
+            signal,
+        }
+    }
+
+    /// The signal that cancelled the run.
+    pub(crate) fn signal(&self) -> Option<u8> {
+        u8::try_from(self.signal.load(Ordering::SeqCst))
+            .ok()
+            .filter(|signal| *signal != 0)
+    }
+
+    /// The database that a setting names, with its password asked for when the server wants one.
+    ///
+    /// # Errors
+    /// The name is not valid, or no session can be opened.
+    pub(crate) fn target(&self, name: Setting<String>, ask: Ask) -> Result<Target> {
+        self.named(name, ask, true)
+    }
+
+    /// The same for a database that the command may create: that it cannot be opened is no error yet.
+    ///
+    /// # Errors
+    /// The name is not valid.
+    pub(crate) fn target_to_create(&self, name: Setting<String>, ask: Ask) -> Result<Target> {
+        self.named(name, ask, false)
+    }
+
+    fn named(&self, name: Setting<String>, ask: Ask, must_open: bool) -> Result<Target> {
+        let target = name.map(|name| Target::new(&name))?.value;
+        if ask == Ask::Always {
+            let password = self.terminal.password(&target.name())?;
+            return Ok(target.with("password", &password));
+        }
+        // Without a terminal nobody can answer, and the command itself finds out what the server says.
+        if !self.terminal.can_ask_password() {
+            return Ok(target);
+        }
+        match Connection::open(&target, &self.run) {
+            Err(error) if error.kind() == ErrorKind::PasswordNeeded => {
+                let password = self.terminal.password(&target.name())?;
+                Ok(target.with("password", &password))
+            }
+            Err(error) if must_open || error.kind() == ErrorKind::Cancelled => Err(error),
+            _ => Ok(target),
+        }
+    }
+}
+
+/// When a password is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ask {
+    /// When the server wants one and none is known.
+    WhenNeeded,
+    /// Always, `-W`.
+    Always,
+}
+
+/// Cancels the run at the first Ctrl-C, termination or hang-up. Later ones change nothing: a clean end is on its way.
+fn cancel_on_signals(run: &Run, terminal: &Arc<Terminal>, signal: &Arc<AtomicI32>) {
+    let ignored = ignored_signals();
+    let wanted = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|number| ignored >> (number - 1) & 1 == 0);
+    let Ok(mut signals) = Signals::new(wanted) else {
+        terminal.warn("signals cannot be caught; do not interrupt this run");
+        return;
+    };
+    let (run, terminal, signal) = (run.clone(), Arc::clone(terminal), Arc::clone(signal));
+    std::thread::spawn(move || {
+        for number in signals.forever() {
+            let first = signal
+                .compare_exchange(0, number, Ordering::SeqCst, Ordering::SeqCst)
+                .is_ok();
+            run.cancel().cancel();
+            terminal.tell(if first {
+                "Cancelling: the statement under way is rolled back."
+            } else {
+                "Still cancelling; what was begun is being cleaned up."
+            });
+        }
+    });
+}
+
+/// The signals that whoever started us wants ignored, as `nohup` and background jobs do, one bit each
+/// (Linux, proc(5), "SigIgn"). Elsewhere none is known.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}

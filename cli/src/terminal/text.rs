@@ -1,0 +1,82 @@
+//! Untrusted text made safe for a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// The text on one line: what could move the cursor, change colours or reorder what is read is written as an
+/// escape, line ends and tabs too.
+pub(crate) fn line(text: &str) -> Cow<'_, str> {
+    escaped(text, |character| dangerous(character))
+}
+
+/// The text with its line ends and tabs, and nothing else that a terminal acts on. A carriage return before a line
+/// feed is dropped.
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
+    if text.contains("\r\n") {
+        Cow::Owned(lines(&text.replace("\r\n", "\n")).into_owned())
+    } else {
+        escaped(text, |character| {
+            !matches!(character, '\n' | '\t') && dangerous(character)
+        })
+    }
+}
+
+fn escaped(text: &str, refused: impl Fn(char) -> bool) -> Cow<'_, str> {
+    if !text.chars().any(&refused) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match character {
+            '\n' if refused(character) => out.push_str("\\n"),
+            '\t' if refused(character) => out.push_str("\\t"),
+            '\r' if refused(character) => out.push_str("\\r"),
+            _ if refused(character) && character.is_ascii() => {
+                let _ = write!(out, "\\x{:02x}", u32::from(character));
+            }
+            _ if refused(character) => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+            }
+            _ => out.push(character),
+        }
+    }
+    out.into()
+}
+
+/// C0, DEL and C1 controls, what reorders text (Unicode Technical Report 36, "Bidirectional Text Spoofing"), line
+/// and paragraph separators, and characters that take no place.
+fn dangerous(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'
+            | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_remains() {
+        assert_eq!(line("a\x1b[31mb"), "a\\x1b[31mb");
+        assert_eq!(line("a\nb\tc\rd"), "a\\nb\\tc\\rd");
+        assert_eq!(line("\u{9b}2J\x7f\x07"), "\\u{9b}2J\\x7f\\x07");
+        assert_eq!(line("user\u{202e}gpj.exe"), "user\\u{202e}gpj.exe");
+        assert_eq!(lines("a\r\nb\tc\x1b"), "a\nb\tc\\x1b");
+        assert_eq!(lines("a\rb"), "a\\rb");
+    }
+
+    #[test]
+    fn ordinary_text_stays() {
+        let text = "Zürich, 水道, naïve 😀 \"q\" \\ %";
+        assert!(matches!(line(text), Cow::Borrowed(same) if same == text));
+    }
+
+    #[test]
+    fn every_control_character_is_escaped() {
+        for character in (0..=0x9f).filter_map(char::from_u32).filter(|c| c.is_control()) {
+            let text = character.to_string();
+            assert!(!line(&text).chars().any(char::is_control), "{character:?}");
+        }
+    }
+}
