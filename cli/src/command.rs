@@ -15,7 +15,7 @@ mod upgrade;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use pum::{Result, TableName, Target, UpgradeOptions};
+use pum::{Filter, Kind, Result, TableName, Target, UpgradeOptions};
 
 use crate::Exit;
 use crate::config::{Config, Role, Time, needed};
@@ -193,10 +193,6 @@ pub(crate) struct Scripts {
     #[arg(long, value_name = "TIME")]
     pub(crate) wait: Option<Time>,
 
-    /// Go on when files that look like deltas do not have a delta's name
-    #[arg(long)]
-    pub(crate) allow_near_misses: bool,
-
     /// Run again a Python delta that an interrupted run began
     #[arg(long)]
     pub(crate) rerun_interrupted: bool,
@@ -214,7 +210,6 @@ impl Scripts {
         if let Some(Time(wait)) = self.wait {
             options.wait = wait;
         }
-        options.allow_near_misses = self.allow_near_misses;
         options.rerun_interrupted = self.rerun_interrupted;
         Ok(options)
     }
@@ -234,6 +229,21 @@ pub(crate) struct Comparison {
     /// Leave out columns whose name matches a pattern of SQL LIKE; may be repeated
     #[arg(short = 'P', long, value_name = "PATTERN")]
     pub(crate) exclude_field_pattern: Vec<String>,
+}
+
+impl Comparison {
+    /// What is compared. Excluded schemas are told apart, because a rehearsal does not restore them either.
+    pub(crate) fn filter(self, config: &Config) -> Result<(Filter, Vec<String>)> {
+        let ignore = config
+            .ignore_elements(self.ignore)
+            .map(|names| names.iter().map(|name| name.parse()).collect::<Result<Vec<Kind>>>())?;
+        let filter = Filter {
+            ignore: ignore.value,
+            exclude_fields: config.exclude_field_patterns(self.exclude_field_pattern).value,
+            ..Filter::default()
+        };
+        Ok((filter, config.exclude_schemas(self.exclude_schema).value))
+    }
 }
 
 /// The form of a result.

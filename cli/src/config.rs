@@ -185,15 +185,15 @@ impl Config {
             .at(self.place(dirs))
             .with_hint("keep the list delta_dirs"));
         }
-        if let Some(expected) = &self.file.expected {
-            if expected.value == Expected::Deltas(false) {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    "in the configuration: \"expected: {deltas: false}\" says nothing",
-                )
-                .at(self.place(expected))
-                .with_hint("leave the key out, or write {deltas: true}"));
-            }
+        if let Some(expected) = &self.file.expected
+            && expected.value == Expected::Deltas(false)
+        {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "in the configuration: \"expected: {deltas: false}\" says nothing",
+            )
+            .at(self.place(expected))
+            .with_hint("leave the key out, or write {deltas: true}"));
         }
         self.lock_timeout(None)?;
         Ok(())
@@ -314,14 +314,6 @@ impl Config {
         Some(setting)
     }
 
-    /// The directory of the file, in which its commands run.
-    pub(crate) fn directory(&self) -> &Path {
-        match self.path.as_deref().and_then(Path::parent) {
-            Some(directory) if directory != Path::new("") => directory,
-            _ => Path::new("."),
-        }
-    }
-
     /// How long a delta waits for a lock.
     ///
     /// # Errors
@@ -418,7 +410,8 @@ pub(crate) fn needed<T>(setting: Option<Setting<T>>, option: &str, key: &str) ->
     })
 }
 
-fn command_line<T>(value: T) -> Setting<T> {
+/// A value of the command line.
+pub(crate) fn command_line<T>(value: T) -> Setting<T> {
     Setting {
         value,
         origin: Origin::CommandLine,

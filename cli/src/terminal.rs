@@ -126,11 +126,7 @@ impl Terminal {
             Event::Progress { done, total, unit } => self.progress.position(*done, *total, unit),
             Event::Notice(notice) => self.notice(notice),
             Event::Output { from: _, line: text } => self.tell(&line(text)),
-            Event::Waiting(reason) => {
-                if self.progress.waiting(&line(reason)) {
-                    self.tell(&lines(reason));
-                }
-            }
+            Event::Waiting(reason) if self.progress.waiting(&line(reason)) => self.tell(&lines(reason)),
             _ => {}
         }
     }

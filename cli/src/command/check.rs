@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pum::Result;
+use pum::{Error, Result, TableName, TextOptions};
 
 use crate::Exit;
 use crate::command::{Comparison, Format, Login};
+use crate::config::command_line;
 use crate::session::Session;
+use crate::terminal::line;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -32,6 +34,10 @@ pub(crate) struct Check {
     #[command(flatten)]
     comparison: Comparison,
 
+    /// The upgrades table, schema.table, which is not compared
+    #[arg(short, long)]
+    table: Option<String>,
+
     /// Say more or less: 0 a summary, 1 the differences, 2 whole definitions too
     #[arg(short, long, value_name = "LEVEL", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
     verbose_level: u8,
@@ -53,6 +59,42 @@ pub(crate) struct Check {
 }
 
 pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
-    let _ = (args, session);
-    Err(pum::Error::new(pum::ErrorKind::Usage, "this command is not there yet"))
+    let config = &session.config;
+    let terminal = &session.terminal;
+    let (mut filter, excluded) = args.comparison.filter(config)?;
+    filter.exclude_schemas = excluded;
+    if let Some(table) = config.upgrades_table(args.table) {
+        let table: TableName = table.map(|name| name.parse())?.value;
+        filter.upgrades_table = Some((table.schema, table.name));
+    }
+    let ask = args.login.ask();
+    let left = session.target(command_line(args.pg_service1), ask)?;
+    let right = session.target(command_line(args.pg_service2), ask)?;
+    let report = pum::check(&left, &right, &filter, &session.run)?;
+    let text = match args.format {
+        Format::Json => report.to_json(),
+        Format::Text => report.to_text(&TextOptions {
+            verbosity: args.verbose_level,
+            width: terminal.width(),
+            color: args.output_file.is_none() && terminal.coloured(),
+        }),
+    };
+    let verdict = if report.same() {
+        "The databases are the same"
+    } else {
+        "The databases differ"
+    };
+    match args.output_file {
+        Some(file) => {
+            std::fs::write(&file, text)
+                .map_err(|error| Error::io(format!("cannot write the report \"{}\"", file.display()), &error))?;
+            if !args.silent {
+                let file = file.to_string_lossy();
+                terminal.print(&format!("{verdict}; the report is in {}.\n", line(&file)))?;
+            }
+        }
+        None if args.silent => {}
+        None => terminal.print(&text)?,
+    }
+    Ok(if report.same() { Exit::Done } else { Exit::Different })
 }

@@ -3,11 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pum::Result;
+use pum::{Connection, Error, ErrorKind, Rehearsal, RehearsalOptions, Result, Target, TextOptions, Version};
 
 use crate::Exit;
+use crate::command::restore::passed_over;
+use crate::command::upgrade::upgraded;
 use crate::command::{Comparison, Deltas, Login, Scripts};
+use crate::config::{Command, Expected, Program, Role};
 use crate::session::Session;
+use crate::terminal::line;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,6 +68,132 @@ pub(crate) struct Test {
 }
 
 pub(crate) fn run(args: Test, session: &Session) -> Result<Exit> {
-    let _ = (args, session);
-    Err(pum::Error::new(pum::ErrorKind::Usage, "this command is not there yet"))
+    let production = production(&args, session)?;
+    let baseline = baseline(&args, &production, session)?;
+    let rehearsal = rehearse(args, &production, baseline, session)?;
+    let verdict = if rehearsal.is_clean() {
+        "The rehearsal is clean"
+    } else {
+        "The upgraded copy is not what it must be"
+    };
+    let production = production.name();
+    session
+        .terminal
+        .print(&format!("{verdict}; {} was only read.\n", line(&production)))?;
+    Ok(if rehearsal.is_clean() {
+        Exit::Done
+    } else {
+        Exit::Different
+    })
+}
+
+/// The production database.
+pub(crate) fn production(args: &Test, session: &Session) -> Result<Target> {
+    let name = session
+        .config
+        .needed_database(Role::Production, args.pg_service_prod.clone())?;
+    session.target(name, args.login.ask())
+}
+
+/// The version at which production has to be baselined, when it has no upgrades table.
+pub(crate) fn baseline(args: &Test, production: &Target, session: &Session) -> Result<Option<Version>> {
+    let config = &session.config;
+    let table = args.deltas.table(config)?;
+    let given = args.baseline.as_deref().map(str::parse).transpose()?;
+    if pum::history(production, &table, &session.run)?.is_some() {
+        return Ok(None);
+    }
+    match (given, config.version_query()) {
+        (Some(version), _) => Ok(Some(version)),
+        (None, Some(query)) => Ok(query
+            .map(|query| version_of(production, &query, session).map(Some))?
+            .value),
+        // The library says what is missing.
+        (None, None) => Ok(None),
+    }
+}
+
+/// What the `version_query` says. It reads only.
+fn version_of(production: &Target, query: &str, session: &Session) -> Result<Version> {
+    let mut connection = Connection::open_for_scripts(production, &session.run)?;
+    connection.execute("begin read only")?;
+    let rows = connection
+        .query(query, &[])
+        .map_err(|error| error.within("the version_query failed"))?;
+    match (rows.len(), rows.value(0, 0)) {
+        (1, Some(version)) => version
+            .parse()
+            .map_err(|error: Error| error.within("the version_query")),
+        (1, None) => Err(Error::new(ErrorKind::Refused, "the version_query returns no value")),
+        (count, _) => Err(Error::new(
+            ErrorKind::Refused,
+            format!("the version_query returns {count} rows, and one is needed"),
+        )),
+    }
+    .map_err(|error| error.with_hint("give the version with -b X.Y.Z"))
+}
+
+/// Rehearses, and prints what came of it.
+pub(crate) fn rehearse(
+    args: Test,
+    production: &Target,
+    baseline: Option<Version>,
+    session: &Session,
+) -> Result<Rehearsal> {
+    let options = options(args, baseline, session)?;
+    let rehearsal = pum::rehearse(production, &options, &session.run)?;
+    let terminal = &session.terminal;
+    terminal.settle();
+    let text = rehearsal.report().to_text(&TextOptions {
+        width: terminal.width(),
+        color: terminal.coloured(),
+        ..TextOptions::default()
+    });
+    let applied = upgraded("The copy", rehearsal.applied());
+    let passed_over = passed_over(&rehearsal.restored().passed_over);
+    terminal.print(&format!("{passed_over}{applied}\n{text}\n"))?;
+    Ok(rehearsal)
+}
+
+fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<RehearsalOptions> {
+    let config = &session.config;
+    let ask = args.login.ask();
+    let program = |program| config.program(program).map(|setting| setting.value);
+    let (filter, exclude_schemas) = args.comparison.filter(config)?;
+    let expected = config.expected().map(|setting| setting.value);
+    let test = config
+        .database(Role::Test, args.pg_service_test)
+        .map(|name| session.target_to_create(name, ask))
+        .transpose()?;
+    let comparison = config
+        .database(Role::Comparison, args.pg_service_comp)
+        .map(|name| match expected {
+            Some(_) => session.target_to_create(name, ask),
+            None => session.target(name, ask),
+        })
+        .transpose()?;
+    Ok(RehearsalOptions {
+        test,
+        comparison,
+        expected: expected.map(built),
+        baseline,
+        backup: config.backup_file(args.file).map(|setting| setting.value),
+        exclude_schemas,
+        filter,
+        ignore_restore_errors: args.ignore_restore_errors,
+        overwrite: args.overwrite_test,
+        jobs: args.jobs.into(),
+        pg_dump: program(Program::PgDump),
+        pg_restore: program(Program::PgRestore),
+        ..RehearsalOptions::new(args.scripts.options(&args.deltas, config)?)
+    })
+}
+
+fn built(expected: Expected) -> pum::Expected {
+    match expected {
+        Expected::Command(Command::Shell(text)) => pum::Expected::Command(vec!["sh".into(), "-c".into(), text]),
+        Expected::Command(Command::Words(words)) => pum::Expected::Command(words),
+        Expected::Sql(files) => pum::Expected::Sql(files.into_iter().map(PathBuf::from).collect()),
+        Expected::Deltas(_) => pum::Expected::Deltas,
+    }
 }

@@ -1,11 +1,13 @@
 //! `pum test-and-upgrade`
 
 use clap::Args;
-use pum::Result;
+use pum::{Result, TextOptions};
 
 use crate::Exit;
-use crate::command::test::Test;
+use crate::command::test::{self, Test};
+use crate::command::upgrade::upgraded;
 use crate::session::Session;
+use crate::terminal::line;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +27,47 @@ pub(crate) struct TestAndUpgrade {
 }
 
 pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
-    let _ = (args, session);
-    Err(pum::Error::new(pum::ErrorKind::Usage, "this command is not there yet"))
+    let terminal = &session.terminal;
+    let production = test::production(&args.rehearsal, session)?;
+    let name = production.name();
+    let left_alone = |why: &str| terminal.print(&format!("{why}; {} was left as it was.\n", line(&name)));
+    let agreed = |question: &str| -> Result<bool> { Ok(args.yes || terminal.confirm(question, &session.run)?) };
+
+    let table = args.rehearsal.deltas.table(&session.config)?;
+    let baseline = test::baseline(&args.rehearsal, &production, session)?;
+    if let Some(version) = baseline {
+        let question = format!("{name} has no upgrades table. Create {table} with the baseline {version}? [n]|y: ");
+        if !agreed(&question)? {
+            left_alone("Nothing was done")?;
+            return Ok(Exit::Done);
+        }
+    }
+    let rehearsal = test::rehearse(args.rehearsal, &production, baseline, session)?;
+    if !rehearsal.is_clean() {
+        left_alone("The upgraded copy is not what it must be")?;
+        return Ok(Exit::Different);
+    }
+    if rehearsal.plan().steps.is_empty() {
+        left_alone("The rehearsal is clean, and nothing is due")?;
+        return Ok(Exit::Done);
+    }
+    if !agreed(&format!("Apply deltas to {name}? [n]|y: "))? {
+        left_alone("The answer is no")?;
+        return Ok(Exit::Done);
+    }
+    let done = rehearsal.carry_out(&session.run)?;
+    terminal.settle();
+    terminal.print(&upgraded(&name, &done.applied))?;
+    if done.report.same() {
+        terminal.print(&format!("{} is now what was rehearsed.\n", line(&name)))?;
+        return Ok(Exit::Done);
+    }
+    let text = done.report.to_text(&TextOptions {
+        width: terminal.width(),
+        color: terminal.coloured(),
+        ..TextOptions::default()
+    });
+    terminal.print(&text)?;
+    terminal.warn(&format!("{name} is upgraded, and differs from the upgraded copy"));
+    Ok(Exit::Different)
 }

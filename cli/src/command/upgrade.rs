@@ -1,7 +1,7 @@
 //! `pum upgrade`
 
 use clap::Args;
-use pum::{Plan, Result, Step, Version};
+use pum::{Applied, Plan, Result, Step, Version};
 use serde_json::{Value, json};
 
 use crate::Exit;
@@ -32,6 +32,10 @@ pub(crate) struct Upgrade {
     #[arg(long)]
     single_transaction: bool,
 
+    /// Go on when files that look like deltas do not have a delta's name
+    #[arg(long)]
+    allow_near_misses: bool,
+
     /// Show what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -44,6 +48,7 @@ pub(crate) struct Upgrade {
 pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     let mut options = args.scripts.options(&args.deltas, &session.config)?;
     options.single_transaction = args.single_transaction;
+    options.allow_near_misses = args.allow_near_misses;
     let target = args.database.target(session)?;
     let name = target.name();
     let outcome = if args.dry_run {
@@ -79,7 +84,7 @@ impl Outcome {
         }
     }
 
-    fn applied(applied: pum::Applied) -> Outcome {
+    fn applied(applied: Applied) -> Outcome {
         Outcome {
             dry_run: false,
             from: applied.from,
@@ -112,13 +117,8 @@ impl Outcome {
                 format!("\n{}", table(["step", "file"], rows))
             };
             format!("{database} is at {from}; {due}.\n{steps}\nNothing was written.\n")
-        } else if deltas == 0 {
-            format!("{database} is at {to}; nothing was due.\n")
         } else {
-            format!(
-                "{database} is at {to}; {} applied, from {from}.\n",
-                counted(deltas, "delta")
-            )
+            done(&database, deltas, &from, &to)
         }
     }
 
@@ -146,6 +146,22 @@ impl Outcome {
             "steps": steps,
         });
         format!("{value:#}\n")
+    }
+}
+
+/// What an upgrade did, in a line.
+pub(crate) fn upgraded(database: &str, applied: &Applied) -> String {
+    let deltas = applied.steps.iter().filter(|step| step.step.delta().is_some()).count();
+    done(&line(database), deltas, &version(applied.from), &version(applied.to))
+}
+
+fn done(database: &str, deltas: usize, from: &str, to: &str) -> String {
+    match deltas {
+        0 => format!("{database} is at {to}; nothing was due.\n"),
+        _ => format!(
+            "{database} is at {to}; {} applied, from {from}.\n",
+            counted(deltas, "delta")
+        ),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// The text on one line: what could move the cursor, change colours or reorder what is read is written as an
 /// escape, line ends and tabs too.
 pub(crate) fn line(text: &str) -> Cow<'_, str> {
-    escaped(text, |character| dangerous(character))
+    escaped(text, dangerous)
 }
 
 /// The text with its line ends and tabs, and nothing else that a terminal acts on. A carriage return before a line
