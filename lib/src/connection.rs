@@ -289,12 +289,27 @@ impl Connection {
     /// # Errors
     /// As [`Connection::query`]; the first statement that fails ends it.
     pub fn execute(&mut self, sql: &str) -> Result<()> {
+        self.batch(sql).map(drop)
+    }
+
+    /// Runs statements of pum without parameters in one round trip, and returns the rows of the last that has some.
+    ///
+    /// # Errors
+    /// As [`Connection::query`]; the first statement that fails ends it.
+    pub(crate) fn batch(&mut self, sql: &str) -> Result<Rows> {
         let sql = c_text(sql)?;
         self.begin()?;
         if !self.pg.send(&sql) {
             return Err(self.lost());
         }
-        self.results(|_, _| Ok(()))
+        let mut rows = Rows { result: None };
+        self.results(|_, result| {
+            if result.status() == ExecStatusType::PGRES_TUPLES_OK {
+                rows.result = Some(result);
+            }
+            Ok(())
+        })?;
+        Ok(rows)
     }
 
     /// Runs a statement of the user. Rows are counted and never held; `COPY ... FROM STDIN` is fed from `copy`,

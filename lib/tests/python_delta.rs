@@ -154,7 +154,7 @@ fn a_python_delta_that_fails_is_not_recorded_as_applied_and_runs_again() {
     assert_eq!(error.location().unwrap().text.trim(), "raise ValueError('half way')");
     let state = error.state().unwrap();
     assert!(
-        state.contains("1.1.0 a") && state.contains("what it committed stays"),
+        state.contains("1.1.0 a") && state.contains("committed stays"),
         "{state}"
     );
     assert_eq!(case.value("select count(*)::text from public.t"), "1");

@@ -189,15 +189,11 @@ impl<'a> Application<'a> {
         let mut durations = Vec::new();
         let connection = self.session()?;
         // Read write and read committed, whatever the role's or the database's defaults are.
-        connection.execute(&format!(
-            "begin isolation level read committed, read write; {}",
+        let begun = connection.batch(&format!(
+            "begin isolation level read committed, read write; {}; select pg_catalog.txid_current()",
             settings("set local", milliseconds)
         ))?;
-        let transaction = text(
-            connection
-                .query("select pg_catalog.txid_current()::pg_catalog.text", &[])?
-                .value(0, 0),
-        );
+        let transaction = text(begun.value(0, 0));
         let mut row = None;
         for (index, prepared) in steps.iter().enumerate() {
             let step_begun = Instant::now();
@@ -303,15 +299,30 @@ impl<'a> Application<'a> {
         if connection.transaction_status() != TransactionStatus::InTransaction {
             return Err(left());
         }
-        connection.execute("reset session authorization; reset role")?;
-        let now = connection.query("select pg_catalog.txid_current_if_assigned()::pg_catalog.text", &[])?;
-        if now.value(0, 0) != Some(transaction) {
-            return Err(left());
+        // One round trip. The transaction is judged after the update: in another one it is rolled back all the same.
+        let reset = "reset session authorization; reset role";
+        let now = "pg_catalog.txid_current_if_assigned()::pg_catalog.text";
+        let proved = match row {
+            Some(row) => {
+                let update = completion(connection, table, row, begun);
+                connection.batch(&format!("{reset}; {update} returning {now}"))
+            }
+            None => connection.batch(&format!("{reset}; select {now}")),
+        };
+        let rows = proved.map_err(|error| disturbed(error, table))?;
+        match rows.value(0, 0) {
+            Some(now) if now == transaction => Ok(()),
+            None if row.is_some() && rows.is_empty() => {
+                // A transaction that was rolled back took the row along; one that is still the same had it changed.
+                let now = connection.query(&format!("select {now}"), &[])?;
+                Err(if now.value(0, 0) == Some(transaction) {
+                    row_changed(table)
+                } else {
+                    left()
+                })
+            }
+            _ => Err(left()),
         }
-        if let Some(row) = row {
-            complete(connection, table, row, begun)?;
-        }
-        Ok(())
     }
 
     fn commit(&mut self, proof: &Proof, last: &Prepared) -> Result<()> {
@@ -616,30 +627,43 @@ fn recording(error: Error, table: &TableName) -> Error {
     }
 }
 
-fn complete(connection: &mut Connection, table: &TableName, row: i64, begun: Instant) -> Result<()> {
+/// The statement that completes a row. Everything in it is a number, an identity or qualified.
+fn completion(connection: &Connection, table: &TableName, row: i64, begun: Instant) -> String {
     let milliseconds = i32::try_from(begun.elapsed().as_millis()).unwrap_or(i32::MAX).max(1);
-    let run = connection.run().id().to_string();
-    let written = connection.query(
-        &format!(
-            "update {} set success = true, execution_time = $2::pg_catalog.int4, state = '{}' \
-             where id operator(pg_catalog.=) $1::pg_catalog.int4 and run_id operator(pg_catalog.=) $3::pg_catalog.uuid \
-             returning 1",
-            table.quoted(),
-            state::DONE
-        ),
-        &[Some(&row.to_string()), Some(&milliseconds.to_string()), Some(&run)],
-    );
-    match written {
+    format!(
+        "update {} set success = true, execution_time = {milliseconds}, state = '{}' \
+         where id operator(pg_catalog.=) {row} and run_id operator(pg_catalog.=) '{}'::pg_catalog.uuid",
+        table.quoted(),
+        state::DONE,
+        connection.run().id()
+    )
+}
+
+fn complete(connection: &mut Connection, table: &TableName, row: i64, begun: Instant) -> Result<()> {
+    let update = completion(connection, table, row, begun);
+    match connection.query(&format!("{update} returning 1"), &[]) {
         Ok(rows) if rows.len() == 1 => Ok(()),
-        Ok(_) => Err(Error::new(
-            ErrorKind::Refused,
-            format!("the delta changed pum's own row in {table}"),
-        )
-        .with_hint("a delta must leave the upgrades table alone")),
-        Err(error) if matches!(error.sqlstate(), Some("42P01" | "42703" | "42501" | "3F000")) => Err(error
+        Ok(_) => Err(row_changed(table)),
+        Err(error) => Err(disturbed(error, table)),
+    }
+}
+
+fn row_changed(table: &TableName) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("the delta changed pum's own row in the upgrades table {table}"),
+    )
+    .with_hint("a delta must leave the upgrades table alone")
+}
+
+/// An error while completing the row: the delta may have dropped or changed the table.
+fn disturbed(error: Error, table: &TableName) -> Error {
+    if matches!(error.sqlstate(), Some("42P01" | "42703" | "42501" | "3F000")) {
+        error
             .within(format_args!("the delta changed the upgrades table {table} itself"))
-            .with_hint("a delta must leave the upgrades table alone: its record could not be written")),
-        Err(error) => Err(error),
+            .with_hint("a delta must leave the upgrades table alone: its record could not be written")
+    } else {
+        error
     }
 }
 
