@@ -4,6 +4,7 @@ mod baseline;
 mod check;
 pub(crate) mod completions;
 mod config;
+mod demo;
 mod dump;
 mod info;
 pub(crate) mod man;
@@ -88,6 +89,7 @@ pub(crate) enum Command {
     Upgrade(upgrade::Upgrade),
     Test(test::Test),
     TestAndUpgrade(test_and_upgrade::TestAndUpgrade),
+    Demo(demo::Demo),
     Config(config::ShowConfig),
     Completions(completions::Completions),
     Man(man::Man),
@@ -105,6 +107,7 @@ impl Command {
             Command::Upgrade(args) => upgrade::run(args, session),
             Command::Test(args) => test::run(args, session),
             Command::TestAndUpgrade(args) => test_and_upgrade::run(args, session),
+            Command::Demo(args) => demo::run(args, session),
             Command::Config(args) => config::run(args, session),
             Command::Completions(args) => completions::run(&args, &session.terminal),
             Command::Man(args) => man::run(&args, &session.terminal),

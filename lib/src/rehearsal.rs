@@ -203,7 +203,7 @@ impl Flow<'_> {
 
         self.phase(format!(
             "restore the backup into {}",
-            shown(&test, options.test.is_some())
+            shown(COPY, options.test.as_ref())
         ))?;
         copy::prepare(&test, &like, options.overwrite, self.run)?;
         let restore_options = RestoreOptions {
@@ -221,7 +221,7 @@ impl Flow<'_> {
             baseline_under(&mut lock, &self.baseline_options(version), self.run)?;
         }
 
-        self.phase(format!("upgrade {}", shown(&test, options.test.is_some())))?;
+        self.phase(format!("upgrade {}", shown(COPY, options.test.as_ref())))?;
         // Names that nearly are deltas are shown with the plan, and the question about production is the answer to them.
         let upgrade_options = UpgradeOptions {
             allow_near_misses: true,
@@ -234,20 +234,20 @@ impl Flow<'_> {
             return Err(Error::new(ErrorKind::Usage, "there is no database to compare with"));
         };
         if let Some(expected) = &options.expected {
-            self.phase(format!(
-                "build the expected database in {}",
-                shown(&comparison, options.comparison.is_some())
-            ))?;
+            self.phase(format!("build {}", shown(EXPECTED, options.comparison.as_ref())))?;
             copy::prepare(&comparison, &like, options.overwrite, self.run)?;
             expected.build(&comparison, &upgrade_options, plan.reached, self.run)?;
         }
 
         self.phase(format!(
             "compare {} with {}",
-            shown(&test, options.test.is_some()),
-            shown(&comparison, options.comparison.is_some())
+            shown(COPY, options.test.as_ref()),
+            shown(EXPECTED, options.comparison.as_ref())
         ))?;
-        let report = check(&test, &comparison, &self.check_filter(), self.run)?;
+        let report = check(&test, &comparison, &self.check_filter(), self.run)?.named(
+            shown("the upgraded copy", options.test.as_ref()),
+            shown(EXPECTED, options.comparison.as_ref()),
+        );
         Ok(Rehearsal {
             production: self.production.clone(),
             test,
@@ -346,12 +346,12 @@ fn no_history(production: &Target, options: &UpgradeOptions) -> Error {
     .with_hint("give the version that it is at with -b X.Y.Z, or `version_query` in the configuration file")
 }
 
-fn shown(target: &Target, named: bool) -> String {
-    if named {
-        target.to_string()
-    } else {
-        "a throw-away server".to_owned()
-    }
+const COPY: &str = "the copy";
+const EXPECTED: &str = "the expected database";
+
+/// A database as the user named it, else what it is.
+fn shown(what: &str, target: Option<&Target>) -> String {
+    target.map_or_else(|| what.to_owned(), Target::to_string)
 }
 
 fn digests(plan: &Plan) -> Result<Vec<(PathBuf, String)>> {
@@ -430,7 +430,11 @@ impl Rehearsal {
             title: format!("compare {} with the rehearsed copy", self.production),
         });
         let report = check(&self.production, &self.test, &check_filter(&self.options), run)
-            .map_err(|error| error.with_state("production is upgraded; only its comparison with the copy failed"))?;
+            .map_err(|error| error.with_state("production is upgraded; only its comparison with the copy failed"))?
+            .named(
+                self.production.to_string(),
+                shown("the upgraded copy", self.options.test.as_ref()),
+            );
         drop(lock);
         Ok(CarriedOut { applied, report })
     }

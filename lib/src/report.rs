@@ -74,6 +74,13 @@ impl Report {
         }
     }
 
+    /// The same report with other names for the two databases, for those that nobody named.
+    pub(crate) fn named(mut self, left: String, right: String) -> Report {
+        self.left.target = left;
+        self.right.target = right;
+        self
+    }
+
     /// Whether no difference was found that counts: the order of a view's columns does not.
     pub fn same(&self) -> bool {
         self.counted() == 0

@@ -58,7 +58,7 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     let done = rehearsal.carry_out(&session.run)?;
     terminal.settle();
     terminal.print(&upgraded(&name, &done.applied))?;
-    if done.report.same() {
+    if done.report.behaves_the_same() {
         terminal.print(&format!("{} is now what was rehearsed.\n", line(&name)))?;
         return Ok(Exit::Done);
     }

@@ -270,7 +270,7 @@ impl Writer {
                 .map(|count| {
                     let kind = escape(&count.kind);
                     if count.left == count.right {
-                        format!("{} {kind}", count.left)
+                        format!("{kind} {}", count.left)
                     } else {
                         self.painted(YELLOW, &format!("{kind} ({} left, {} right)", count.left, count.right))
                     }
