@@ -158,10 +158,10 @@ impl Splitter {
         let text = String::from_utf8_lossy(&self.source.bytes()[..length]).into_owned();
         let after = self.source.rest_of_line(length)?.to_vec();
         let command = command::command(&text[first - begin..]);
-        let location = self.source.location(first - begin);
+        let copies = (command == Command::CopyFromStdin).then(|| self.source.location(first - begin));
         self.source.consume(length);
         self.header = false;
-        if command == Command::CopyFromStdin {
+        if let Some(location) = copies {
             self.begin_copy(location)?;
         }
         Ok(Piece {
