@@ -8,6 +8,7 @@ mod token;
 mod variables;
 
 use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -165,13 +166,20 @@ impl Statements {
             return Err(changed(&path));
         }
         let file = File::open(&path).map_err(refused)?;
-        let source = Source::new(path, Box::new(file), None);
-        Ok(Statements {
-            splitter: Splitter::new(source),
-            variables,
-            expected,
+        let mut statements = Statements::read_from(path, Box::new(file));
+        statements.variables = variables;
+        statements.expected = expected;
+        Ok(statements)
+    }
+
+    /// The statements that `reader` gives, without variables and read only once; `path` names it in messages.
+    pub(crate) fn read_from(path: Arc<Path>, reader: Box<dyn Read + Send>) -> Statements {
+        Statements {
+            splitter: Splitter::new(Source::new(path, reader, None)),
+            variables: Arc::new(Variables::default()),
+            expected: None,
             count: 0,
-        })
+        }
     }
 
     /// The next statement; none at the end. COPY data that were not taken are passed over.
