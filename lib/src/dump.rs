@@ -2,6 +2,9 @@
 
 mod archive;
 mod child;
+mod contents;
+mod load;
+mod parallel;
 mod part;
 mod restore;
 
@@ -166,7 +169,7 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
 
 fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &DumpOptions) -> Result<Command> {
     let mut command = child::command(pg_dump);
-    connect(&mut command, connection);
+    connect(&mut command, "pg_dump", connection);
     command.args(["--verbose", "--no-password"]);
     command.arg(match options.format {
         Format::Custom => "--format=custom",
@@ -198,14 +201,16 @@ fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &
     Ok(command)
 }
 
-/// Makes the program connect where the session is, without a word in its arguments.
-fn connect(command: &mut Command, connection: &Connection) {
+/// Makes the program connect where the session is, without a word in its arguments; the server shows it as
+/// `pum pg_dump` or `pum pg_restore`.
+fn connect(command: &mut Command, name: &str, connection: &Connection) {
     for (variable, value) in connection.environment() {
         match value {
             Some(value) => command.env(variable, value),
             None => command.env_remove(variable),
         };
     }
+    command.env("PGAPPNAME", format!("pum {name}"));
 }
 
 /// The program of the server's major version; newer than the server is told, older is refused before it starts.
@@ -423,7 +428,7 @@ fn explain(error: Error, ended: &child::Ended, part: &Part, connection: &mut Con
     }
     if ended.complained_of("permission denied") {
         let tables = connection.query(
-            "select string_agg(c.oid::regclass::text, ', ' order by 1) from pg_class c
+            "select string_agg(c.oid::regclass::text, ', ' order by n.nspname, c.relname) from pg_class c
              join pg_namespace n on n.oid = c.relnamespace
              where c.relkind in ('r', 'p', 'S', 'm', 'v') and n.nspname not like 'pg\\_%'
                and n.nspname <> 'information_schema' and not has_table_privilege(c.oid, 'SELECT')",

@@ -86,7 +86,7 @@ impl Archive {
             ));
         } else if holds_line(&start, BEGINNING) {
             let end = read_end(&mut file).map_err(|error| io(&error))?;
-            if !is_complete(&end) {
+            if !is_complete(&start, &end) {
                 return Err(damaged(
                     path,
                     "it does not end with the line \"-- PostgreSQL database dump complete\"",
@@ -345,15 +345,21 @@ fn bare(lines: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Whether a plain dump ends as pg_dump ends it; the line that leaves the restricted mode of psql may follow.
-pub(super) fn is_complete(end: &[u8]) -> bool {
-    let end = String::from_utf8_lossy(end);
-    let last = end
+/// Whether a plain dump ends as pg_dump ends it. When it begins with psql's restricted mode, it leaves it at its end.
+fn is_complete(start: &[u8], end: &[u8]) -> bool {
+    let (start, end) = (String::from_utf8_lossy(start), String::from_utf8_lossy(end));
+    let mut lines = end
         .lines()
         .rev()
         .map(str::trim_end)
-        .find(|line| !line.is_empty() && *line != "--" && !line.starts_with("\\unrestrict "));
-    last == Some(COMPLETE)
+        .filter(|line| !line.is_empty() && *line != "--");
+    let restricted = start.lines().take(10).find_map(|line| line.strip_prefix("\\restrict "));
+    if let Some(token) = restricted
+        && lines.next().and_then(|line| line.strip_prefix("\\unrestrict ")) != Some(token.trim_end())
+    {
+        return false;
+    }
+    lines.next() == Some(COMPLETE)
 }
 
 fn holds_line(text: &[u8], line: &str) -> bool {
@@ -367,7 +373,7 @@ fn read_start(file: &mut File) -> std::io::Result<Vec<u8>> {
     Ok(start)
 }
 
-pub(super) fn read_end(file: &mut File) -> std::io::Result<Vec<u8>> {
+fn read_end(file: &mut File) -> std::io::Result<Vec<u8>> {
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(1024)))?;
     let mut end = Vec::new();

@@ -123,7 +123,6 @@ impl Child {
         })
     }
 
-    #[expect(dead_code)]
     /// The program's stdout, when the command piped it.
     pub(super) fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
         self.process.stdout.take()

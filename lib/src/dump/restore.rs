@@ -1,15 +1,23 @@
 //! Restores a dump into a database: everything is looked at before anything is changed.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Instant;
 
-use crate::connection::{Connection, quote_identifier};
+use crate::connection::{Connection, quote_identifier, quote_literal};
 use crate::dump::archive::Archive;
-use crate::dump::child::{self, Child, Complaint, Ended};
-use crate::dump::{Format, connect, milliseconds, program};
+use crate::dump::child::{self, Child};
+use crate::dump::contents::{Contents, exclude};
+use crate::dump::load::Load;
+use crate::dump::{Format, milliseconds, parallel, program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::programs::{find_program, program_version};
 use crate::run::{Event, Run};
+use crate::script::Statements;
 use crate::target::Target;
 
 /// How a dump is restored.
@@ -27,6 +35,9 @@ pub struct RestoreOptions {
     pub into_existing: bool,
     /// Creates the database, which must not exist; it is dropped again when the restore fails.
     pub create: bool,
+    /// Creates the roles that privileges and policies of the dump name and the server does not have, without login:
+    /// for servers that are thrown away.
+    pub create_roles: bool,
     /// The `pg_restore` to run; without it that of the server's major version is looked for.
     pub pg_restore: Option<PathBuf>,
 }
@@ -79,6 +90,15 @@ pub fn restore(file: &Path, target: &Target, options: &RestoreOptions, run: &Run
     let started = Instant::now();
     let untouched = |error: Error| error.with_state("nothing was changed in any database");
     let archive = Archive::open(file)?;
+    if archive.format() == Format::Plain && (options.clean || !options.exclude_schemas.is_empty()) {
+        return Err(untouched(
+            Error::new(
+                ErrorKind::Usage,
+                format!("\"{}\" is a plain dump, which is restored as it is", file.display()),
+            )
+            .with_hint("leave out --clean and --exclude-schema, or dump in the custom format"),
+        ));
+    }
     let name = database_name(target)?;
     let mut connection = if options.create {
         maintenance(target, run)
@@ -88,37 +108,190 @@ pub fn restore(file: &Path, target: &Target, options: &RestoreOptions, run: &Run
     .map_err(untouched)?;
     let pg_restore = find_pg_restore(&archive, &connection, options, run).map_err(untouched)?;
     let checked = archive.verify(run)?;
-    archive.read(&pg_restore, checked, run).map_err(untouched)?;
+    if let Some(pg_restore) = &pg_restore {
+        archive.read(pg_restore, checked, run).map_err(untouched)?;
+    }
+    let contents = Contents::read(&archive, pg_restore.as_deref(), options, run).map_err(untouched)?;
     if options.create {
         refuse_existing(&mut connection, &name).map_err(untouched)?;
-        create(&mut connection, &name).map_err(untouched)?;
-        let mut inside = Connection::open(target, run);
-        let restored = match &mut inside {
-            Ok(inside) => run_pg_restore(&archive, inside, &pg_restore, options, run),
-            Err(_) => Ok(Vec::new()),
-        };
-        let outcome = inside.map(drop).and(restored);
-        return match outcome {
-            Ok(passed_over) => Ok(Restored {
-                passed_over,
-                milliseconds: milliseconds(started),
-            }),
-            Err(error) => {
-                let dropped = connection.uncancelled(&format!("drop database if exists {}", quote_identifier(&name)));
-                Err(error.with_state(match dropped {
-                    Ok(()) => format!("the database \"{name}\" was created and dropped again"),
-                    Err(_) => format!("the database \"{name}\" was created, and a part of the dump may be in it"),
-                }))
-            }
-        };
+    } else {
+        look_at_database(&mut connection, &name, options, run).map_err(untouched)?;
     }
-    preflight(&mut connection, &name, options, run).map_err(untouched)?;
-    let passed_over = run_pg_restore(&archive, &connection, &pg_restore, options, run)?;
+    provide(&contents, &mut connection, options, run).map_err(untouched)?;
+
+    let work = Work {
+        archive,
+        contents,
+        pg_restore,
+        options,
+        run,
+    };
+    let mut passed_over = Vec::new();
+    if options.create {
+        create(&mut connection, &name, &work.contents, run).map_err(untouched)?;
+        let restored = Connection::open(target, run)
+            .and_then(|mut inside| work.restore(&mut inside, &mut passed_over))
+            .and_then(|()| set(&mut connection, &name, &work.contents, run));
+        if let Err(error) = restored {
+            let dropped = connection.uncancelled(&format!("drop database if exists {}", quote_identifier(&name)));
+            let state = match dropped {
+                Ok(()) => format!("the database \"{name}\" was created and dropped again"),
+                Err(_) => format!("the database \"{name}\" was created, and a part of the dump may be in it"),
+            };
+            return Err(error.with_state(state));
+        }
+    } else {
+        work.restore(&mut connection, &mut passed_over)?;
+    }
+    passed_over.sort_by_key(|class| std::cmp::Reverse(class.count));
     Ok(Restored {
         passed_over,
         milliseconds: milliseconds(started),
     })
 }
+
+/// A dump that was looked at, and how it is restored.
+struct Work<'a> {
+    archive: Archive,
+    contents: Contents,
+    pg_restore: Option<PathBuf>,
+    options: &'a RestoreOptions,
+    run: &'a Run,
+}
+
+impl Work<'_> {
+    fn restore(&self, connection: &mut Connection, passed_over: &mut Vec<PassedOver>) -> Result<()> {
+        let partly = |error: Error| self.state(error, PARTLY);
+        let Some(pg_restore) = &self.pg_restore else {
+            return self.plain(connection, passed_over);
+        };
+        let directly = |lines: Option<&[&str]>, connection: &Connection, passed_over: &mut Vec<PassedOver>| {
+            parallel::pg_restore(
+                &self.archive,
+                pg_restore,
+                lines,
+                connection,
+                self.options,
+                passed_over,
+                self.run,
+            )
+        };
+        let several = self.options.jobs > 1;
+        if !self.contents.is_utf8() || several && self.options.clean {
+            return directly(None, connection, passed_over).map_err(|error| {
+                match several || self.options.ignore_errors {
+                    true => partly(error),
+                    false => self.state(error, ROLLED_BACK),
+                }
+            });
+        }
+        if !several {
+            return self.stream(pg_restore, &[], connection, passed_over);
+        }
+        let (lines, extension_data) = self.contents.extension_data();
+        self.stream(pg_restore, &["--section=pre-data".into()], connection, passed_over)?;
+        if !extension_data.is_empty() {
+            let list = parallel::list_file(&extension_data).map_err(partly)?;
+            let arguments = ["--use-list".into(), list.path().as_os_str().to_owned()];
+            self.stream(pg_restore, &arguments, connection, passed_over)
+                .map_err(partly)?;
+        }
+        directly(Some(&lines), connection, passed_over).map_err(partly)
+    }
+
+    /// Runs the SQL that pg_restore makes of the archive.
+    fn stream(
+        &self,
+        pg_restore: &Path,
+        arguments: &[OsString],
+        connection: &mut Connection,
+        passed_over: &mut Vec<PassedOver>,
+    ) -> Result<()> {
+        let mut command = child::command(pg_restore);
+        command.args(["--no-owner", "--file=-"]).args(arguments);
+        exclude(&mut command, &self.options.exclude_schemas);
+        if self.options.clean {
+            command.args(["--clean", "--if-exists"]);
+        }
+        command.arg("--").arg(self.archive.path()).stdout(Stdio::piped());
+        let mut child = Child::start(command, self.run, |_| {})?;
+        let Some(stdout) = child.take_stdout() else {
+            return Err(Error::new(ErrorKind::Program, "pg_restore has no output"));
+        };
+        let statements = Statements::read_from(Arc::from(self.archive.path()), Box::new(stdout));
+        let total = Some(self.contents.tables());
+        self.load(statements, total, connection, passed_over, || {
+            let ended = child.wait(self.run, || {})?;
+            if ended.status.success() {
+                Ok(())
+            } else {
+                Err(ended.error("pg_restore"))
+            }
+        })
+    }
+
+    /// Runs the SQL of a plain dump.
+    fn plain(&self, connection: &mut Connection, passed_over: &mut Vec<PassedOver>) -> Result<()> {
+        let path = self.archive.path();
+        let io = |error: std::io::Error| Error::io(format_args!("cannot read \"{}\"", path.display()), &error);
+        let file = File::open(path).map_err(io)?;
+        let length = file.metadata().map_err(io)?.len();
+        let statements = Statements::read_from(Arc::from(path), Box::new(file));
+        self.load(statements, Some(length), connection, passed_over, || Ok(()))
+    }
+
+    /// Runs statements, in one transaction unless errors are passed over; `finish` says whether they were all.
+    fn load(
+        &self,
+        mut statements: Statements,
+        total: Option<u64>,
+        connection: &mut Connection,
+        passed_over: &mut Vec<PassedOver>,
+        finish: impl FnOnce() -> Result<()>,
+    ) -> Result<()> {
+        let load = Load {
+            single: !self.options.ignore_errors,
+            ignore_errors: self.options.ignore_errors,
+            plain: self.pg_restore.is_none(),
+            total,
+        };
+        let loaded = load.run(&mut statements, connection, passed_over, self.run);
+        // What was not read of the output must not block pg_restore.
+        drop(statements);
+        let loaded = match loaded {
+            Ok(()) => finish(),
+            // SQL that ends in the middle: pg_restore knows why.
+            Err(error) if error.kind() == ErrorKind::Usage => finish().and(Err(error)),
+            Err(error) => Err(error),
+        };
+        if !load.single {
+            return loaded.map_err(|error| self.state(error, PARTLY));
+        }
+        let Err(error) = loaded else {
+            return connection.execute("commit").map_err(|error| match error.kind() {
+                ErrorKind::ConnectionLost => self.state(
+                    error,
+                    "the connection was lost in COMMIT: the database holds either the whole dump or nothing of it",
+                ),
+                _ => self.state(error, ROLLED_BACK),
+            });
+        };
+        connection.rollback();
+        Err(self.state(error, ROLLED_BACK))
+    }
+
+    /// Says what became of the database, unless it was created and goes again.
+    fn state(&self, error: Error, state: &str) -> Error {
+        if self.options.create {
+            error
+        } else {
+            error.with_state(state)
+        }
+    }
+}
+
+const PARTLY: &str = "a part of the dump may be in the database";
+const ROLLED_BACK: &str = "the transaction was rolled back: the database is as it was";
 
 /// The name of the database as libpq resolves it.
 fn database_name(target: &Target) -> Result<String> {
@@ -143,21 +316,27 @@ fn maintenance(target: &Target, run: &Run) -> Result<Connection> {
     })
 }
 
-fn find_pg_restore(archive: &Archive, connection: &Connection, options: &RestoreOptions, run: &Run) -> Result<PathBuf> {
-    let server = connection.server_version();
-    let given = options.pg_restore.as_deref();
-    let found = program("pg_restore", given, &server, run)?;
-    let (Some(header), None) = (archive.header(), given) else {
-        return Ok(found);
+/// The program for the archive; none for a plain dump, which needs none.
+fn find_pg_restore(
+    archive: &Archive,
+    connection: &Connection,
+    options: &RestoreOptions,
+    run: &Run,
+) -> Result<Option<PathBuf>> {
+    let Some(header) = archive.header() else {
+        return Ok(None);
     };
+    let given = options.pg_restore.as_deref();
+    let found = program("pg_restore", given, &connection.server_version(), run)?;
     // An archive of a newer pg_dump wants a pg_restore as new, if there is one.
     let wanted = header.pg_dump_major();
-    if wanted > program_version(&found)?.0
+    if given.is_none()
+        && wanted > program_version(&found)?.0
         && let Ok(newer) = find_program("pg_restore", Some(wanted), None)
     {
-        return Ok(newer);
+        return Ok(Some(newer));
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 fn refuse_existing(connection: &mut Connection, name: &str) -> Result<()> {
@@ -171,15 +350,110 @@ fn refuse_existing(connection: &mut Connection, name: &str) -> Result<()> {
     )
 }
 
-fn create(connection: &mut Connection, name: &str) -> Result<()> {
-    connection.execute(&format!(
-        "create database {} template template0",
-        quote_identifier(name)
-    ))
+/// Creates it with the encoding and the locale of the database that was dumped, as far as this system has them.
+fn create(connection: &mut Connection, name: &str, contents: &Contents, run: &Run) -> Result<()> {
+    let quoted = quote_identifier(name);
+    let Some(options) = &contents.database.options else {
+        return connection.execute(&format!("create database {quoted} template template0"));
+    };
+    let Err(error) = connection.query(&format!("create database {quoted} {options}"), &[]) else {
+        return Ok(());
+    };
+    // No such locale, a provider that this server does not know, an encoding that does not go with it.
+    let unknown_locale = matches!(error.sqlstate(), Some("42809" | "22023" | "42704" | "42601" | "0A000"));
+    if !unknown_locale {
+        return Err(error);
+    }
+    run.emit(Event::Warning(format!(
+        "the database was defined with {options}, which this server refuses ({error}): it gets the server's own locale, \
+         and texts may be sorted in another order"
+    )));
+    let encoding = quote_literal(&contents.encoding);
+    connection
+        .execute(&format!(
+            "create database {quoted} template template0 encoding {encoding}"
+        ))
+        .or_else(|_| {
+            connection.execute(&format!(
+                "create database {quoted} template template0 encoding {encoding} locale 'C'"
+            ))
+        })
+}
+
+/// Gives a created database the settings of the dumped one (`ALTER DATABASE ... SET`).
+fn set(connection: &mut Connection, name: &str, contents: &Contents, run: &Run) -> Result<()> {
+    for (before, after) in &contents.database.settings {
+        let sql = format!("{before} {} {after}", quote_identifier(name));
+        match connection.query(&sql, &[]) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Server => run.emit(Event::Warning(format!(
+                "a setting of the database could not be made (`{sql}`): {error}"
+            ))),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Sees to the extensions and roles that the dump needs: an error or warning names all that are missing.
+fn provide(contents: &Contents, connection: &mut Connection, options: &RestoreOptions, run: &Run) -> Result<()> {
+    let known = |connection: &mut Connection, sql: &str| -> Result<BTreeSet<String>> {
+        let rows = connection.query(sql, &[])?;
+        Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
+    };
+    let list = |names: &[&String]| names.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(", ");
+
+    let available = known(connection, "select name from pg_available_extensions")?;
+    let missing: Vec<&String> = contents.extensions.difference(&available).collect();
+    if !missing.is_empty() {
+        let message = format!(
+            "the dump needs extensions that this server does not have: {}",
+            list(&missing)
+        );
+        if !options.ignore_errors {
+            return Err(Error::new(ErrorKind::Refused, message).with_hint(
+                "install them on the server (PostGIS on Debian or Ubuntu: apt-get install postgresql-15-postgis-3, \
+                 with the server's major version)",
+            ));
+        }
+        run.emit(Event::Warning(message));
+    }
+
+    let roles = known(connection, "select rolname from pg_roles")?;
+    let missing: Vec<&String> = contents.roles.difference(&roles).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let create = || {
+        let statements: Vec<String> = missing
+            .iter()
+            .map(|role| format!("create role {} nologin", quote_identifier(role)))
+            .collect();
+        statements.join("; ")
+    };
+    let message = format!(
+        "privileges or policies of the dump name roles that this server does not have: {}",
+        list(&missing)
+    );
+    if options.create_roles {
+        connection.execute(&create())?;
+        run.emit(Event::Message(format!(
+            "created the roles {}, which cannot log in",
+            list(&missing)
+        )));
+    } else if options.ignore_errors {
+        run.emit(Event::Warning(message));
+    } else {
+        return Err(Error::new(ErrorKind::Refused, message).with_hint(format!(
+            "create them: {}; or pass over errors (-x): the objects come without those privileges and policies",
+            create()
+        )));
+    }
+    Ok(())
 }
 
 /// Looks at the database that is to be filled.
-fn preflight(connection: &mut Connection, name: &str, options: &RestoreOptions, run: &Run) -> Result<()> {
+fn look_at_database(connection: &mut Connection, name: &str, options: &RestoreOptions, run: &Run) -> Result<()> {
     let facts = connection.query(
         "select d.datistemplate::text, pg_is_in_recovery()::text, current_setting('transaction_read_only'),
                 (select count(*) from pg_stat_activity a
@@ -259,131 +533,3 @@ const USER_OBJECTS: &str = "
     )
     select count(*)::text, min(format('%I.%I', nspname, name)) from found
     where nspname not like 'pg\\_%' and nspname <> 'information_schema'";
-
-fn run_pg_restore(
-    archive: &Archive,
-    connection: &Connection,
-    pg_restore: &Path,
-    options: &RestoreOptions,
-    run: &Run,
-) -> Result<Vec<PassedOver>> {
-    if archive.format() == Format::Plain {
-        return Err(Error::new(ErrorKind::Refused, "a plain dump cannot be restored yet"));
-    }
-    let single = options.jobs <= 1 && !options.ignore_errors;
-    let mut command = child::command(pg_restore);
-    connect(&mut command, connection);
-    let database = connection.parameter("dbname").unwrap_or_default();
-    command.arg(format!(
-        "--dbname=dbname='{}'",
-        database.replace('\\', "\\\\").replace('\'', "\\'")
-    ));
-    command.args(["--no-owner", "--no-password", "--verbose"]);
-    for schema in &options.exclude_schemas {
-        command.arg(format!("--exclude-schema={schema}"));
-    }
-    if options.clean {
-        command.args(["--clean", "--if-exists"]);
-    }
-    if options.jobs > 1 {
-        command.arg(format!("--jobs={}", options.jobs));
-    }
-    if single {
-        command.arg("--single-transaction");
-    }
-    if !options.ignore_errors {
-        command.arg("--exit-on-error");
-    }
-    command.arg("--").arg(archive.path());
-    let state = if single {
-        "the transaction was rolled back: the database is as it was"
-    } else {
-        "a part of the dump may be in the database"
-    };
-    let ended = Child::start(command, run, |_| {})?
-        .wait(run, || {})
-        .map_err(|error| error.with_state(state))?;
-    let done = ended.status.success() || options.ignore_errors && went_on(&ended);
-    if !done {
-        return Err(ended.error("pg_restore").with_state(state));
-    }
-    Ok(classes(&ended.said.complaints, ended.said.count))
-}
-
-/// Whether pg_restore came to its end in spite of errors: it ends with 1 then, and all of them are of statements.
-fn went_on(ended: &Ended) -> bool {
-    ended.status.code() == Some(1)
-        && ended.said.complaints.iter().all(|complaint| {
-            [
-                "could not execute query",
-                "COPY failed",
-                "error returned by PQputCopyData",
-            ]
-            .iter()
-            .any(|start| complaint.message.starts_with(start))
-        })
-}
-
-/// The errors by class, the most frequent first.
-fn classes(complaints: &[Complaint], count: u64) -> Vec<PassedOver> {
-    let mut classes: Vec<PassedOver> = Vec::new();
-    for complaint in complaints {
-        let (class, harmless) = class(complaint);
-        match classes
-            .iter_mut()
-            .find(|known| (known.class, known.harmless) == (class, harmless))
-        {
-            Some(known) => known.count += 1,
-            None => classes.push(PassedOver {
-                class,
-                harmless,
-                count: 1,
-                first: complaint.sentence(),
-            }),
-        }
-    }
-    let kept = complaints.len() as u64;
-    if count > kept {
-        classes.push(PassedOver {
-            class: "not looked at",
-            harmless: false,
-            count: count - kept,
-            first: format!("only the first {kept} errors were looked at"),
-        });
-    }
-    classes.sort_by_key(|class| std::cmp::Reverse(class.count));
-    classes
-}
-
-/// pg_restore tells no SQLSTATE, so the server's English words decide.
-fn class(complaint: &Complaint) -> (&'static str, bool) {
-    let message = complaint.message.as_str();
-    let statement = complaint
-        .more
-        .iter()
-        .find_map(|line| line.strip_prefix("Command was: "))
-        .unwrap_or("");
-    let about = |text: &str| statement.starts_with(text);
-    if message.contains("already exists") {
-        ("already exists", about("CREATE SCHEMA "))
-    } else if message.contains("duplicate key value") {
-        ("duplicate rows", message.contains("spatial_ref_sys"))
-    } else if message.contains("role \"") && message.contains("does not exist") {
-        ("role missing", false)
-    } else if message.contains("extension \"") && message.contains("is not available")
-        || message.contains("could not open extension control file")
-    {
-        ("extension missing", false)
-    } else if message.contains("unrecognized configuration parameter") {
-        ("setting unknown to this server", about("SET "))
-    } else if message.contains("must be owner of") || message.contains("permission denied") {
-        (
-            "not permitted",
-            about("COMMENT ON EXTENSION ") || about("COMMENT ON SCHEMA public "),
-        )
-    } else if message.contains("does not exist") {
-        ("missing object", false)
-    } else {
-        ("other", false)
-    }
-}
