@@ -8,6 +8,7 @@ mod parallel;
 mod part;
 mod restore;
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,14 +126,13 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
         }
         patterns.push(regex);
     }
-    let progress = Progress::new(table_sizes(&mut connection, &patterns), options.jobs.max(1));
+    let progress = Progress::new(table_sizes(&mut connection, &patterns));
 
     let command = dump_command(&pg_dump, &part, &connection, options)?;
     let listener = progress.clone();
     let child = Child::start(command, run, move |line| listener.hear(line)).map_err(unchanged)?;
-    let single_file = (options.format != Format::Directory).then(|| part.path().to_owned());
     let ended = child
-        .wait(run, || progress.tell(single_file.as_deref(), run))
+        .wait(run, || progress.tell(size(part.path()), run))
         .map_err(unchanged)?;
     if !ended.status.success() {
         let error = explain(ended.error("pg_dump"), &ended, &part, &mut connection);
@@ -170,7 +170,10 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
 fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &DumpOptions) -> Result<Command> {
     let mut command = child::command(pg_dump);
     connect(&mut command, "pg_dump", connection);
-    command.args(["--verbose", "--no-password"]);
+    command.arg("--no-password");
+    if options.jobs <= 1 {
+        command.arg("--verbose");
+    }
     command.arg(match options.format {
         Format::Custom => "--format=custom",
         Format::Directory => "--format=directory",
@@ -338,27 +341,25 @@ fn table_sizes(connection: &mut Connection, excluded: &[String]) -> Vec<(String,
 struct Progress(Arc<Mutex<Tables>>);
 
 struct Tables {
-    sizes: std::collections::HashMap<String, u64>,
+    sizes: HashMap<String, u64>,
     total: u64,
+    /// The tables before the last that was begun.
     done: u64,
-    jobs: usize,
-    // Sizes of the tables begun last, as many as there are jobs.
-    begun: std::collections::VecDeque<u64>,
-    // The length of the file when the last of them began.
-    length: Option<u64>,
+    current: Option<u64>,
+    /// How much was written when it was begun.
+    written: Option<u64>,
     told: Option<u64>,
 }
 
 impl Progress {
-    fn new(sizes: Vec<(String, u64)>, jobs: usize) -> Progress {
+    fn new(sizes: Vec<(String, u64)>) -> Progress {
         let total = sizes.iter().map(|(_, size)| size).sum();
         Progress(Arc::new(Mutex::new(Tables {
             sizes: sizes.into_iter().collect(),
             total,
             done: 0,
-            jobs,
-            begun: std::collections::VecDeque::new(),
-            length: None,
+            current: None,
+            written: None,
             told: None,
         })))
     }
@@ -372,24 +373,17 @@ impl Progress {
         };
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let size = tables.sizes.get(table).copied().unwrap_or(0);
-        tables.begun.push_back(size);
-        if tables.begun.len() > tables.jobs {
-            let ended = tables.begun.pop_front().unwrap_or(0);
-            tables.done += ended;
-        }
-        tables.length = None;
+        tables.done += tables.current.replace(size).unwrap_or(0);
+        tables.written = None;
     }
 
-    /// Tells it when it changed. What the file grew by since the last table began counts too: a table is seldom
-    /// smaller on the disk than in a dump.
-    fn tell(&self, file: Option<&Path>, run: &Run) {
+    /// Tells it when it changed. What was written since the last table began counts too: a table is seldom smaller on
+    /// the server than in a dump. With several jobs nothing is heard, and this is all that is known.
+    fn tell(&self, written: u64, run: &Run) {
         let mut tables = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut done = tables.done;
-        if let (Some(file), Some(current)) = (file, tables.begun.back().copied()) {
-            let length = size(file);
-            let before = *tables.length.get_or_insert(length);
-            done += length.saturating_sub(before).min(current);
-        }
+        let limit = tables.current.unwrap_or(tables.total);
+        let before = *tables.written.get_or_insert(written);
+        let done = (tables.done + written.saturating_sub(before).min(limit)).max(tables.told.unwrap_or(0));
         if tables.total > 0 && tables.told != Some(done) {
             tables.told = Some(done);
             run.emit(Event::Progress {

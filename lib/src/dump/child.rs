@@ -1,8 +1,8 @@
 //! A program of PostgreSQL at work: its own process group, its words on stderr sorted as they come, ended when the
 //! run is cancelled or the value dropped.
 //!
-//! The programs run with `--verbose`: their lines tell how far they are, and they die of the broken pipe at the next
-//! line should pum be killed, instead of going on alone.
+//! `pg_dump` runs with `--verbose`: its lines tell how far it is, and it dies of the broken pipe at the next line
+//! should pum be killed, instead of going on alone. With several jobs not: the lines of the workers run into each other.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};

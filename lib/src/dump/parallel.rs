@@ -31,7 +31,7 @@ pub(super) fn pg_restore(
         "--dbname=dbname='{}'",
         database.replace('\\', "\\\\").replace('\'', "\\'")
     ));
-    command.args(["--no-owner", "--no-password", "--verbose"]);
+    command.args(["--no-owner", "--no-password"]);
     exclude(&mut command, &options.exclude_schemas);
     if options.clean {
         command.args(["--clean", "--if-exists"]);

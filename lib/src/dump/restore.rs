@@ -176,7 +176,14 @@ impl Work<'_> {
                 self.run,
             )
         };
-        let several = self.options.jobs > 1;
+        let mut several = self.options.jobs > 1;
+        if several && program_version(pg_restore)?.0 > connection.server_version().major() {
+            // It begins with a setting that the server does not know, and several jobs end at the first error.
+            self.run.emit(Event::Warning(
+                "the archive is newer than the server, and is restored by one job instead of several".to_owned(),
+            ));
+            several = false;
+        }
         if !self.contents.is_utf8() || several && self.options.clean {
             return directly(None, connection, passed_over).map_err(|error| {
                 match several || self.options.ignore_errors {
@@ -457,7 +464,9 @@ fn look_at_database(connection: &mut Connection, name: &str, options: &RestoreOp
     let facts = connection.query(
         "select d.datistemplate::text, pg_is_in_recovery()::text, current_setting('transaction_read_only'),
                 (select count(*) from pg_stat_activity a
-                 where a.datid = d.oid and a.pid <> pg_backend_pid() and a.backend_type = 'client backend')::text
+                 where a.datid = d.oid and a.pid <> pg_backend_pid() and a.backend_type = 'client backend')::text,
+                (select string_agg(a.pid::text, ', ') from pg_stat_activity a
+                 where a.datid = d.oid and a.application_name = 'pum pg_restore')
          from pg_database d where d.datname = current_database()",
         &[],
     )?;
@@ -479,6 +488,15 @@ fn look_at_database(connection: &mut Connection, name: &str, options: &RestoreOp
         return refuse(
             &format!("\"{name}\" is read-only (default_transaction_read_only)"),
             "restore as another role, or change the setting",
+        );
+    }
+    if !fact(4).is_empty() {
+        return refuse(
+            &format!(
+                "another restore into \"{name}\" is at work (server processes {})",
+                fact(4)
+            ),
+            "wait for it; if its pum was killed, end it with pg_terminate_backend",
         );
     }
     if fact(3) != "0" {
