@@ -151,7 +151,13 @@ pub(crate) fn rehearse(
     });
     let applied = upgraded("The copy", rehearsal.applied());
     let passed_over = passed_over(&rehearsal.restored().passed_over);
-    terminal.print(&format!("{passed_over}{applied}\n{text}\n"))?;
+    let report = rehearsal.report();
+    let remark = if rehearsal.is_clean() && !report.same() {
+        "None of these differences changes how the database behaves for its users.\n\n"
+    } else {
+        ""
+    };
+    terminal.print(&format!("{passed_over}{applied}\n{text}\n{remark}"))?;
     Ok(rehearsal)
 }
 
