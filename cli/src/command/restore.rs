@@ -43,6 +43,10 @@ pub(crate) struct Restore {
     #[arg(long)]
     create: bool,
 
+    /// Create the roles that the backup names and the server does not have; they cannot log in
+    #[arg(long)]
+    create_roles: bool,
+
     /// Restore so many tables at once
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
@@ -61,6 +65,7 @@ pub(crate) fn run(args: Restore, session: &Session) -> Result<Exit> {
         clean: args.clean,
         into_existing: args.into_existing,
         create: args.create,
+        create_roles: args.create_roles,
         pg_restore: config.program(Program::PgRestore).map(|setting| setting.value),
     };
     let name = config.needed_database(Role::Only, args.database.pg_service)?;
