@@ -1,5 +1,7 @@
 //! The upgrades table: what was applied to a database, in the form that pum 0.10 made and reads.
 
+pub(crate) mod record;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -441,56 +443,6 @@ pub(crate) fn create_table(connection: &mut Connection, table: &TableName) -> Re
     ))?;
     add_own_columns(connection, table)?;
     Ok(!schema_is_there)
-}
-
-/// A row about to be written.
-pub(crate) struct Record<'a> {
-    pub(crate) version: Version,
-    pub(crate) name: &'a str,
-    pub(crate) code: i32,
-    pub(crate) script: &'a str,
-    pub(crate) checksum: &'a str,
-    pub(crate) digest: Option<&'a str>,
-    pub(crate) execution_time_ms: u64,
-    pub(crate) success: bool,
-    pub(crate) state: &'a str,
-}
-
-impl Record<'_> {
-    /// Inserts the row and returns its id. Everything is qualified: it also runs in sessions whose `search_path` is
-    /// the user's.
-    pub(crate) fn insert(&self, connection: &mut Connection, table: &TableName) -> Result<i64> {
-        let run = connection.run().id().to_string();
-        let rows = connection.query(
-            &format!(
-                "insert into {} (version, description, type, script, checksum, installed_by, execution_time, success, \
-                 run_id, digest, state) values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int4, \
-                 pg_catalog.left($4::pg_catalog.text, 1000), $5::pg_catalog.text, \
-                 pg_catalog.left(current_user::pg_catalog.text, 100), $6::pg_catalog.int4, $7::pg_catalog.bool, \
-                 $8::pg_catalog.uuid, $9::pg_catalog.text, $10::pg_catalog.text) returning id::pg_catalog.text",
-                table.quoted()
-            ),
-            &[
-                Some(&self.version.to_string()),
-                Some(self.name),
-                Some(&self.code.to_string()),
-                Some(self.script),
-                Some(self.checksum),
-                Some(&self.execution_time_ms.to_string()),
-                Some(if self.success { "true" } else { "false" }),
-                Some(&run),
-                self.digest,
-                Some(self.state),
-            ],
-        )?;
-        rows.value(0, 0).and_then(|id| id.parse().ok()).ok_or_else(|| {
-            Error::new(
-                ErrorKind::Refused,
-                format!("a row inserted into {table} did not come to be"),
-            )
-            .with_hint("look for a trigger, a rule or a policy on that table")
-        })
-    }
 }
 
 #[cfg(test)]

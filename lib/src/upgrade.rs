@@ -16,7 +16,8 @@ pub(crate) use lock::{Lock, same_database};
 use crate::connection::Connection;
 use crate::delta::{Deltas, Language, Version};
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::{BASELINE, Entry, History, Record, TableName, create_table, state};
+use crate::history::record::Record;
+use crate::history::{BASELINE, Entry, History, TableName, create_table, state};
 use crate::run::{Event, Run};
 use crate::script::{Script, Variables, file_digests, same_content};
 use crate::target::Target;
@@ -206,16 +207,11 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
                 continue;
             }
             let (checksum, digest) = file_digests(&delta.path)?;
+            let path = delta.path.to_string_lossy();
             let record = Record {
-                version: delta.version,
-                name: &delta.name,
-                code: delta.code(),
-                script: &delta.path.to_string_lossy(),
-                checksum: &checksum,
-                digest: Some(&digest),
-                execution_time_ms: 0,
                 success: true,
                 state: state::DONE,
+                ..Record::started(delta, &path, &checksum, &digest)
             };
             record.insert(connection, table)?;
             marked += 1;

@@ -7,6 +7,7 @@
 //! - `pg_dump` shows a difference as well, or `hidden.txt` says why it does not.
 //!
 //! `PUM_BLESS=1` writes `expected.txt`, to be read before it is committed; `PUM_CASE=text` runs what has it in its path.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use std::collections::VecDeque;

@@ -368,6 +368,46 @@ fn without_a_transaction_each_statement_stays_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn what_a_session_had_set_is_set_again_on_resuming() {
+    let case = case(
+        "resume",
+        &[
+            (
+                "delta_1.1.0_a.sql",
+                "-- pum: no-transaction\ncreate schema s;\nset search_path = s;\n\
+                 insert into public.later values (1);\ncreate table lands ();\n",
+            ),
+            ("pre-all.sql", "-- pum: no-transaction\nvacuum;"),
+        ],
+    );
+    let error = case.upgrade().unwrap_err();
+    assert_eq!((error.sqlstate(), error.location().unwrap().line), (Some("42P01"), 4));
+    assert!(
+        error.hint().unwrap().contains("goes on with statement 3"),
+        "{:?}",
+        error.hint()
+    );
+    let text = std::fs::read_to_string(case.directory.path().join("delta_1.1.0_a.sql")).unwrap();
+    case.write("delta_1.1.0_a.sql", &text.replace("(1)", "(2)"));
+    let error = case.upgrade().unwrap_err();
+    assert!(error.message().contains("has changed since an earlier run"), "{error}");
+    case.write("delta_1.1.0_a.sql", &text);
+    Connection::open(&case.target, &Run::new())
+        .unwrap()
+        .execute("create table public.later (i int)")
+        .unwrap();
+    assert_eq!(case.upgrade().unwrap().len(), 2);
+    assert_eq!(
+        case.value("select to_regclass('s.lands')::text").as_deref(),
+        Some("s.lands")
+    );
+    assert_eq!(
+        case.value("select count(*)::text from public.later").as_deref(),
+        Some("1")
+    );
+}
+
+#[test]
 fn a_statement_that_needs_the_header_is_refused_before_anything_runs() {
     let case = case(
         "header",

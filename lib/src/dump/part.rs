@@ -1,4 +1,4 @@
-//! A file or directory under a temporary name until it is good: `.NAME.pum-XXXX.part` beside its final place.
+//! A file or directory under a temporary name until it is good: `.NAME.pum-1a2b.part` beside its final place.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder, File, OpenOptions};

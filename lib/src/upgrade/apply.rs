@@ -1,5 +1,8 @@
 //! Carries out the steps of a plan under the lock, each in a fresh session, each either whole and recorded or not at all.
 
+mod commit;
+mod outside;
+
 use std::time::{Duration, Instant};
 
 use super::lock::Lock;
@@ -7,13 +10,15 @@ use super::plan::{Plan, Step};
 use super::watch::Watch;
 use super::{Applied, AppliedStep, UpgradeOptions};
 use crate::connection::{Connection, TransactionStatus};
-use crate::delta::{Language, Version};
+use crate::delta::Version;
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::history::{Entry, History, Record, TableName, state};
+use crate::history::record::{self, Record};
+use crate::history::{Entry, History};
 use crate::python::{PythonDelta, run_python_delta};
 use crate::run::{Event, Run};
 use crate::script::{Script, Statement, Statements};
 use crate::target::Target;
+use commit::Proof;
 
 /// A step with its script read and found sound.
 pub(crate) struct Prepared {
@@ -43,18 +48,22 @@ impl Prepared {
         }
     }
 
+    fn script_path(&self) -> String {
+        self.step.path().to_string_lossy().into_owned()
+    }
+
+    /// The row that says that the delta is begun; none for what is not recorded.
+    fn record<'a>(&'a self, path: &'a str) -> Option<Record<'a>> {
+        let delta = self.step.delta()?;
+        Some(Record::started(delta, path, self.checksum(), self.digest()))
+    }
+
     fn needs_no_transaction(&self) -> bool {
         match &self.source {
             Source::Sql(script) => script.no_transaction(),
             Source::Python { .. } => true,
         }
     }
-}
-
-/// What proves after a lost COMMIT whether it happened.
-struct Proof {
-    transaction: String,
-    row: Option<i64>,
 }
 
 pub(crate) struct Application<'a> {
@@ -249,26 +258,9 @@ impl<'a> Application<'a> {
         let Some(connection) = &mut self.connection else {
             return Err(no_session());
         };
-        let row = match &prepared.step {
-            Step::Delta(delta) => {
-                let record = Record {
-                    version: delta.version,
-                    name: &delta.name,
-                    code: delta.code(),
-                    script: &delta.path.to_string_lossy(),
-                    checksum: script.checksum(),
-                    digest: Some(script.digest()),
-                    execution_time_ms: 0,
-                    success: false,
-                    state: state::STARTED,
-                };
-                Some(
-                    record
-                        .insert(connection, table)
-                        .map_err(|error| recording(error, table))?,
-                )
-            }
-            Step::Surrounding(_) => None,
+        let row = match prepared.record(&prepared.script_path()) {
+            Some(record) => Some(record.insert(connection, table)?),
+            None => None,
         };
         let around = script.enclosing_transaction();
         let mut statements = script.statements()?;
@@ -304,19 +296,19 @@ impl<'a> Application<'a> {
         let now = "pg_catalog.txid_current_if_assigned()::pg_catalog.text";
         let proved = match row {
             Some(row) => {
-                let update = completion(connection, table, row, begun);
+                let update = record::completion(connection, table, row, begun);
                 connection.batch(&format!("{reset}; {update} returning {now}"))
             }
             None => connection.batch(&format!("{reset}; select {now}")),
         };
-        let rows = proved.map_err(|error| disturbed(error, table))?;
+        let rows = proved.map_err(|error| record::disturbed(error, table))?;
         match rows.value(0, 0) {
             Some(now) if now == transaction => Ok(()),
             None if row.is_some() && rows.is_empty() => {
                 // A transaction that was rolled back took the row along; one that is still the same had it changed.
                 let now = connection.query(&format!("select {now}"), &[])?;
                 Err(if now.value(0, 0) == Some(transaction) {
-                    row_changed(table)
+                    record::row_changed(table)
                 } else {
                     left()
                 })
@@ -325,174 +317,15 @@ impl<'a> Application<'a> {
         }
     }
 
-    fn commit(&mut self, proof: &Proof, last: &Prepared) -> Result<()> {
-        match self.session()?.run_statement("commit", None) {
-            Ok(done) if done.tag == "COMMIT" => Ok(()),
-            Ok(_) => Err(Error::new(
-                ErrorKind::Server,
-                format!("the server rolled {} back at its COMMIT", last.step),
-            )),
-            Err(error) if error.kind() == ErrorKind::ConnectionLost => self.outcome_of_commit(proof, last, error),
-            Err(error) => {
-                if let Some(connection) = &mut self.connection {
-                    connection.rollback();
-                }
-                Err(error.within(format_args!("{} failed at its COMMIT", last.step)))
-            }
-        }
-    }
-
-    /// The connection was lost in COMMIT. Only the row with our run's identity proves what happened: after a crash of
-    /// the server, transaction numbers are handed out again.
-    fn outcome_of_commit(&mut self, proof: &Proof, last: &Prepared, lost: Error) -> Result<()> {
-        self.connection = None;
-        self.run.emit(Event::Waiting(format!(
-            "the connection was lost in COMMIT of {}; asking the server what happened",
-            last.step
-        )));
-        let deadline = Instant::now() + self.options.patience;
-        let question = format!(
-            "select success from {} where run_id = '{}' and id = {}",
-            self.options.table.quoted(),
-            self.run.id(),
-            proof.row.unwrap_or(0)
-        );
-        // A cancelled run must learn the outcome too.
-        let asking = Run::new();
-        while Instant::now() < deadline {
-            if let Ok(mut connection) = Connection::open(self.target, &asking)
-                && let Ok(committed) = committed(&mut connection, &self.options.table, proof, &self.run)
-            {
-                match committed {
-                    Some(true) => {
-                        return match self.lock.still_held() {
-                            Ok(()) => Ok(()),
-                            Err(_) => Err(lost
-                                .within(format_args!(
-                                    "{} is committed and recorded; then the link broke",
-                                    last.step
-                                ))
-                                .with_hint("run pum again: it goes on from there")),
-                        };
-                    }
-                    Some(false) => {
-                        return Err(lost
-                            .within(format_args!(
-                                "{} was rolled back: the link broke before its COMMIT",
-                                last.step
-                            ))
-                            .with_hint("run pum again: it goes on from there"));
-                    }
-                    None => {}
-                }
-            }
-            std::thread::sleep(Duration::from_millis(250));
-        }
-        Err(lost
-            .with_kind(ErrorKind::OutcomeUnknown)
-            .within(format_args!(
-                "it is not known whether {} was committed: the server cannot be asked",
-                last.step
-            ))
-            .with_hint(format!(
-                "when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"
-            ))
-            .with_state(format!(
-                "{} is either wholly applied and recorded, or not at all",
-                last.step
-            )))
-    }
-
-    /// A delta that cannot run in a transaction goes statement by statement. What can be in a transaction is, together
-    /// with its checkpoint; what cannot is checked on resuming.
-    fn without_transaction(&mut self, prepared: &Prepared, script: &Script) -> Result<()> {
-        let begun = Instant::now();
-        self.fresh_session()?;
-        let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
-        let Some(connection) = &mut self.connection else {
-            return Err(no_session());
-        };
-        connection.execute(&settings("set", milliseconds))?;
-        let table = &self.options.table;
-        let (row, done) = begin_record(connection, table, prepared)?;
-        if done > 0 {
-            self.run.emit(Event::Message(format!(
-                "{}: statements 1 to {done} were done by an earlier run; going on with statement {}",
-                prepared.step,
-                done + 1
-            )));
-        }
-        let resumed = prepared.unfinished.is_some();
-        let mut completed = done;
-        let outcome = (|| {
-            let mut statements = script.statements()?;
-            while let Some(statement) = statements.next()? {
-                if statement.number() <= done {
-                    continue;
-                }
-                self.run.emit(Event::Progress {
-                    done: statement.number() as u64,
-                    total: Some(script.statement_count() as u64),
-                    unit: "statements",
-                });
-                let first_again = resumed && statement.number() == done + 1;
-                if statement.outside_transaction().is_some() {
-                    outside(connection, &statement, first_again, &self.run)?;
-                    if connection.transaction_status() == TransactionStatus::Idle {
-                        checkpoint(connection, table, row, statement.number())?;
-                    }
-                } else {
-                    // A transaction of the script's own is left as it is: its checkpoint comes after its COMMIT.
-                    let own = connection.transaction_status() != TransactionStatus::Idle
-                        || statement.is_transaction_control();
-                    if !own {
-                        connection.execute("begin")?;
-                    }
-                    run_statement(connection, &statement, &mut statements)?;
-                    if !own {
-                        checkpoint(connection, table, row, statement.number())?;
-                        connection.execute("commit")?;
-                    } else if connection.transaction_status() == TransactionStatus::Idle {
-                        checkpoint(connection, table, row, statement.number())?;
-                    }
-                }
-                if connection.transaction_status() == TransactionStatus::Idle {
-                    completed = statement.number();
-                }
-            }
-            connection.execute("reset session authorization; reset role")?;
-            complete(connection, table, row, begun)
-        })();
-        outcome.map_err(|error: Error| {
-            connection.rollback();
-            let failed = format!(
-                "update {} set state = '{}' where id operator(pg_catalog.=) {row}",
-                table.quoted(),
-                state::FAILED
-            );
-            let _ = connection.uncancelled("reset session authorization; reset role");
-            let _ = connection.uncancelled(&failed);
-            let count = script.statement_count();
-            error.with_hint(format!(
-                "{} runs without a transaction: {} of its {count} statements are done and stay; correct the cause and run pum again, it goes on with statement {}",
-                prepared.step,
-                completed,
-                completed + 1
-            ))
-        })
-    }
-
     fn python(&mut self, prepared: &Prepared) -> Result<()> {
         let begun = Instant::now();
         let table = self.options.table.clone();
         let mut row = None;
-        if prepared.step.delta().is_some() {
+        if let Some(started) = prepared.record(&prepared.script_path()) {
             self.fresh_session()?;
-            let Some(connection) = &mut self.connection else {
-                return Err(no_session());
-            };
+            let connection = self.session()?;
             connection.execute(&settings("set", 0))?;
-            row = Some(begin_record(connection, &table, prepared)?.0);
+            row = Some(record::begin(connection, &table, &started, prepared.unfinished.as_ref())?.0);
         }
         let current = self.current.map(|version| version.to_string());
         let delta = PythonDelta {
@@ -519,13 +352,9 @@ impl<'a> Application<'a> {
             return Err(no_session());
         };
         match outcome {
-            Ok(()) => complete(connection, &table, row, begun),
+            Ok(()) => record::complete(connection, &table, row, begun),
             Err(error) => {
-                let _ = connection.uncancelled(&format!(
-                    "update {} set state = '{}' where id operator(pg_catalog.=) {row}",
-                    table.quoted(),
-                    state::FAILED
-                ));
+                record::fail(connection, &table, row);
                 Err(error)
             }
         }
@@ -615,214 +444,6 @@ fn settings(set: &str, lock_timeout_ms: u64) -> String {
 fn pause(attempt: u32) -> Duration {
     let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
     Duration::from_millis((200 << attempt.min(5)) + jitter * 2)
-}
-
-fn recording(error: Error, table: &TableName) -> Error {
-    match error.sqlstate() {
-        Some("42501") => error.within(format_args!("the upgrades table {table} cannot be written")).with_hint(format!(
-            "let its owner run: GRANT SELECT, INSERT, UPDATE ON {0} TO ...; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ... TO ...",
-            table.quoted()
-        )),
-        _ => error,
-    }
-}
-
-/// The statement that completes a row. Everything in it is a number, an identity or qualified.
-fn completion(connection: &Connection, table: &TableName, row: i64, begun: Instant) -> String {
-    let milliseconds = i32::try_from(begun.elapsed().as_millis()).unwrap_or(i32::MAX).max(1);
-    format!(
-        "update {} set success = true, execution_time = {milliseconds}, state = '{}' \
-         where id operator(pg_catalog.=) {row} and run_id operator(pg_catalog.=) '{}'::pg_catalog.uuid",
-        table.quoted(),
-        state::DONE,
-        connection.run().id()
-    )
-}
-
-fn complete(connection: &mut Connection, table: &TableName, row: i64, begun: Instant) -> Result<()> {
-    let update = completion(connection, table, row, begun);
-    match connection.query(&format!("{update} returning 1"), &[]) {
-        Ok(rows) if rows.len() == 1 => Ok(()),
-        Ok(_) => Err(row_changed(table)),
-        Err(error) => Err(disturbed(error, table)),
-    }
-}
-
-fn row_changed(table: &TableName) -> Error {
-    Error::new(
-        ErrorKind::Refused,
-        format!("the delta changed pum's own row in the upgrades table {table}"),
-    )
-    .with_hint("a delta must leave the upgrades table alone")
-}
-
-/// An error while completing the row: the delta may have dropped or changed the table.
-fn disturbed(error: Error, table: &TableName) -> Error {
-    if matches!(error.sqlstate(), Some("42P01" | "42703" | "42501" | "3F000")) {
-        error
-            .within(format_args!("the delta changed the upgrades table {table} itself"))
-            .with_hint("a delta must leave the upgrades table alone: its record could not be written")
-    } else {
-        error
-    }
-}
-
-fn checkpoint(connection: &mut Connection, table: &TableName, row: i64, done: usize) -> Result<()> {
-    connection
-        .query(
-            &format!(
-                "update {} set statements_done = $2::pg_catalog.int4 where id operator(pg_catalog.=) $1::pg_catalog.int4",
-                table.quoted()
-            ),
-            &[Some(&row.to_string()), Some(&done.to_string())],
-        )
-        .map(drop)
-}
-
-/// The row that says that a step without a transaction is begun: that of the interrupted run, or a new one.
-fn begin_record(connection: &mut Connection, table: &TableName, prepared: &Prepared) -> Result<(i64, usize)> {
-    let Some(delta) = prepared.step.delta() else {
-        return Ok((0, 0));
-    };
-    if let Some(entry) = &prepared.unfinished {
-        connection.query(
-            &format!(
-                "update {} set run_id = $2::pg_catalog.uuid, state = '{}', checksum = $3::pg_catalog.text, \
-                 digest = $4::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int4",
-                table.quoted(),
-                state::STARTED
-            ),
-            &[
-                Some(&entry.id.to_string()),
-                Some(&connection.run().id().to_string()),
-                Some(prepared.checksum()),
-                Some(prepared.digest()),
-            ],
-        )?;
-        return Ok((
-            entry.id,
-            if delta.language == Language::Sql {
-                entry.statements_done
-            } else {
-                0
-            },
-        ));
-    }
-    let record = Record {
-        version: delta.version,
-        name: &delta.name,
-        code: delta.code(),
-        script: &delta.path.to_string_lossy(),
-        checksum: prepared.checksum(),
-        digest: Some(prepared.digest()),
-        execution_time_ms: 0,
-        success: false,
-        state: state::STARTED,
-    };
-    Ok((
-        record
-            .insert(connection, table)
-            .map_err(|error| recording(error, table))?,
-        0,
-    ))
-}
-
-/// A statement that cannot run in a transaction. On resuming, it may have been done by the run that was killed.
-fn outside(connection: &mut Connection, statement: &Statement, again: bool, run: &Run) -> Result<()> {
-    let concurrently = statement
-        .outside_transaction()
-        .is_some_and(|command| command.contains("CONCURRENTLY"));
-    if concurrently {
-        // It waits without blocking others, so the limit for waiting would only leave an invalid index.
-        connection.execute("set lock_timeout = 0")?;
-    }
-    let before = invalid_indexes(connection)?;
-    if again
-        && concurrently
-        && let Some((_, name)) = before.iter().find(|(bare, _)| statement.text().contains(bare.as_str()))
-    {
-        run.emit(Event::Message(format!(
-            "the index {name} was left invalid by the interrupted run; building it again"
-        )));
-        connection.execute(&format!("drop index concurrently {name}"))?;
-    }
-    match connection.run_statement(statement.text(), None) {
-        Ok(_) => {}
-        // 42P07, 42710 and 42P04: it exists already; 42704 and 3D000: it is gone already.
-        Err(error) if again && matches!(error.sqlstate(), Some("42P07" | "42710" | "42P04" | "42704" | "3D000")) => {
-            run.emit(Event::Message(format!(
-                "line {}: done by the interrupted run already ({})",
-                statement.line(),
-                error.message()
-            )));
-        }
-        Err(error) => {
-            let error = locate(error, statement);
-            let left = invalid_indexes(connection).unwrap_or_default();
-            let new = left.iter().find(|index| !before.contains(index));
-            return Err(match new {
-                Some((_, name)) => error.with_hint(format!(
-                    "the index {name} is left invalid: correct the cause, then run DROP INDEX CONCURRENTLY {name} and pum again"
-                )),
-                None => error,
-            });
-        }
-    }
-    if concurrently {
-        let after = invalid_indexes(connection)?;
-        if let Some((_, name)) = after.iter().find(|(bare, _)| statement.text().contains(bare.as_str())) {
-            return Err(Error::new(ErrorKind::Server, format!("the index {name} is not valid"))
-                .at(statement.location(None))
-                .with_hint(format!(
-                    "an earlier attempt left it: run DROP INDEX CONCURRENTLY {name} and pum again"
-                )));
-        }
-    }
-    Ok(())
-}
-
-/// Invalid indexes as bare and as qualified name.
-fn invalid_indexes(connection: &mut Connection) -> Result<Vec<(String, String)>> {
-    let rows = connection.query(
-        "select c.relname::pg_catalog.text, \
-         pg_catalog.format('%I.%I', n.nspname, c.relname) \
-         from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) i.indexrelid \
-         join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
-         where not i.indisvalid and c.relkind operator(pg_catalog.=) 'i'::pg_catalog.\"char\" order by 2",
-        &[],
-    )?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.text(0).to_owned(), row.text(1).to_owned()))
-        .collect())
-}
-
-/// Whether the transaction of a lost COMMIT is there: `None` while it is still in progress.
-fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run: &Run) -> Result<Option<bool>> {
-    if let Some(row) = proof.row {
-        let there = connection.query(
-            &format!(
-                "select 1 from {} where id = $1::int4 and run_id = $2::uuid and success",
-                table.quoted()
-            ),
-            &[Some(&row.to_string()), Some(&run.id().to_string())],
-        )?;
-        if !there.is_empty() {
-            return Ok(Some(true));
-        }
-    }
-    // A number that the server does not know yet was lost in a crash.
-    let status = connection.query(
-        "select case when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
-         then txid_status($1::text::int8) else 'aborted' end",
-        &[Some(&proof.transaction)],
-    )?;
-    match status.value(0, 0) {
-        Some("in progress") => Ok(None),
-        // Without a row there is nothing better than the server's word.
-        Some("committed") if proof.row.is_none() => Ok(Some(true)),
-        _ => Ok(Some(false)),
-    }
 }
 
 /// Puts the place in the file into an error of a statement: the server's position, or the line in a DO block that the

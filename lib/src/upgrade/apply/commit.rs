@@ -1,0 +1,123 @@
+//! COMMIT, and what happened when its answer is lost.
+
+use std::time::{Duration, Instant};
+
+use super::{Application, Prepared};
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::TableName;
+use crate::run::{Event, Run};
+
+/// Whether the transaction of a lost COMMIT is there: `None` while it is still in progress.
+fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run: &Run) -> Result<Option<bool>> {
+    if let Some(row) = proof.row {
+        let there = connection.query(
+            &format!(
+                "select 1 from {} where id = $1::int4 and run_id = $2::uuid and success",
+                table.quoted()
+            ),
+            &[Some(&row.to_string()), Some(&run.id().to_string())],
+        )?;
+        if !there.is_empty() {
+            return Ok(Some(true));
+        }
+    }
+    // A number that the server does not know yet was lost in a crash.
+    let status = connection.query(
+        "select case when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
+         then txid_status($1::text::int8) else 'aborted' end",
+        &[Some(&proof.transaction)],
+    )?;
+    match status.value(0, 0) {
+        Some("in progress") => Ok(None),
+        // Without a row there is nothing better than the server's word.
+        Some("committed") if proof.row.is_none() => Ok(Some(true)),
+        _ => Ok(Some(false)),
+    }
+}
+
+/// What proves after a lost COMMIT whether it happened.
+pub(super) struct Proof {
+    pub(super) transaction: String,
+    pub(super) row: Option<i64>,
+}
+
+impl Application<'_> {
+    pub(super) fn commit(&mut self, proof: &Proof, last: &Prepared) -> Result<()> {
+        match self.session()?.run_statement("commit", None) {
+            Ok(done) if done.tag == "COMMIT" => Ok(()),
+            Ok(_) => Err(Error::new(
+                ErrorKind::Server,
+                format!("the server rolled {} back at its COMMIT", last.step),
+            )),
+            Err(error) if error.kind() == ErrorKind::ConnectionLost => self.outcome_of_commit(proof, last, error),
+            Err(error) => {
+                if let Some(connection) = &mut self.connection {
+                    connection.rollback();
+                }
+                Err(error.within(format_args!("{} failed at its COMMIT", last.step)))
+            }
+        }
+    }
+
+    /// The connection was lost in COMMIT. Only the row with our run's identity proves what happened: after a crash of
+    /// the server, transaction numbers are handed out again.
+    fn outcome_of_commit(&mut self, proof: &Proof, last: &Prepared, lost: Error) -> Result<()> {
+        self.connection = None;
+        self.run.emit(Event::Waiting(format!(
+            "the connection was lost in COMMIT of {}; asking the server what happened",
+            last.step
+        )));
+        let deadline = Instant::now() + self.options.patience;
+        let question = format!(
+            "select success from {} where run_id = '{}' and id = {}",
+            self.options.table.quoted(),
+            self.run.id(),
+            proof.row.unwrap_or(0)
+        );
+        // A cancelled run must learn the outcome too.
+        let asking = Run::new();
+        while Instant::now() < deadline {
+            if let Ok(mut connection) = Connection::open(self.target, &asking)
+                && let Ok(committed) = committed(&mut connection, &self.options.table, proof, &self.run)
+            {
+                match committed {
+                    Some(true) => {
+                        return match self.lock.still_held() {
+                            Ok(()) => Ok(()),
+                            Err(_) => Err(lost
+                                .within(format_args!(
+                                    "{} is committed and recorded; then the link broke",
+                                    last.step
+                                ))
+                                .with_hint("run pum again: it goes on from there")),
+                        };
+                    }
+                    Some(false) => {
+                        return Err(lost
+                            .within(format_args!(
+                                "{} was rolled back: the link broke before its COMMIT",
+                                last.step
+                            ))
+                            .with_hint("run pum again: it goes on from there"));
+                    }
+                    None => {}
+                }
+            }
+            std::thread::sleep(Duration::from_millis(250));
+        }
+        Err(lost
+            .with_kind(ErrorKind::OutcomeUnknown)
+            .within(format_args!(
+                "it is not known whether {} was committed: the server cannot be asked",
+                last.step
+            ))
+            .with_hint(format!(
+                "when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"
+            ))
+            .with_state(format!(
+                "{} is either wholly applied and recorded, or not at all",
+                last.step
+            )))
+    }
+}

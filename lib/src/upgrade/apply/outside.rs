@@ -1,0 +1,197 @@
+//! Deltas that cannot run in a transaction: statement by statement, each with a checkpoint.
+
+use std::time::Instant;
+
+use super::{Application, Prepared, locate, no_session, run_statement, settings};
+use crate::connection::{Connection, TransactionStatus};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::record;
+use crate::run::{Event, Run};
+use crate::script::{Script, Statement};
+
+impl Application<'_> {
+    /// A delta that cannot run in a transaction goes statement by statement. What can be in a transaction is, together
+    /// with its checkpoint; what cannot is checked on resuming.
+    pub(super) fn without_transaction(&mut self, prepared: &Prepared, script: &Script) -> Result<()> {
+        let begun = Instant::now();
+        self.fresh_session()?;
+        let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
+        let table = &self.options.table;
+        let connection = self.connection.as_mut().ok_or_else(no_session)?;
+        connection.execute(&format!(
+            "{}; set default_transaction_read_only = off",
+            settings("set", milliseconds)
+        ))?;
+        let (row, done) = match prepared.record(&prepared.script_path()) {
+            Some(started) => {
+                let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
+                (Some(row), done)
+            }
+            None => (None, 0),
+        };
+        let checkpoint = |connection: &mut Connection, number: usize| match row {
+            Some(row) => record::checkpoint(connection, table, row, number),
+            None => Ok(()),
+        };
+        if done > 0 {
+            self.run.emit(Event::Message(format!(
+                "{}: statements 1 to {done} were done by an earlier run; going on with statement {}",
+                prepared.step,
+                done + 1
+            )));
+        }
+        let resumed = prepared.unfinished.is_some();
+        let mut completed = done;
+        let outcome = (|| {
+            let mut statements = script.statements()?;
+            while let Some(statement) = statements.next()? {
+                if statement.number() <= done {
+                    // What the session had set is gone with the run that was interrupted.
+                    if sets_the_session(statement.text()) {
+                        run_statement(connection, &statement, &mut statements)?;
+                    }
+                    continue;
+                }
+                self.run.emit(Event::Progress {
+                    done: statement.number() as u64,
+                    total: Some(script.statement_count() as u64),
+                    unit: "statements",
+                });
+                let first_again = resumed && statement.number() == done + 1;
+                if statement.outside_transaction().is_some() {
+                    outside(connection, &statement, first_again, milliseconds, &self.run)?;
+                    if connection.transaction_status() == TransactionStatus::Idle {
+                        checkpoint(connection, statement.number())?;
+                    }
+                } else {
+                    // A transaction of the script's own is left as it is: its checkpoint comes after its COMMIT.
+                    let own = connection.transaction_status() != TransactionStatus::Idle
+                        || statement.is_transaction_control();
+                    if !own {
+                        connection.execute("begin")?;
+                    }
+                    run_statement(connection, &statement, &mut statements)?;
+                    if !own {
+                        checkpoint(connection, statement.number())?;
+                        connection.execute("commit")?;
+                    } else if connection.transaction_status() == TransactionStatus::Idle {
+                        checkpoint(connection, statement.number())?;
+                    }
+                }
+                if connection.transaction_status() == TransactionStatus::Idle {
+                    completed = statement.number();
+                }
+            }
+            connection.execute("reset session authorization; reset role")?;
+            row.map_or(Ok(()), |row| record::complete(connection, table, row, begun))
+        })();
+        outcome.map_err(|error: Error| {
+            connection.rollback();
+            if let Some(row) = row {
+                record::fail(connection, table, row);
+            }
+            let count = script.statement_count();
+            error.with_hint(format!(
+                "{} runs without a transaction: {} of its {count} statements are done and stay; correct the cause and run pum again, it goes on with statement {}",
+                prepared.step,
+                completed,
+                completed + 1
+            ))
+        })
+    }
+}
+
+/// A statement that cannot run in a transaction. On resuming, it may have been done by the run that was killed.
+fn outside(
+    connection: &mut Connection,
+    statement: &Statement,
+    again: bool,
+    lock_timeout_ms: u64,
+    run: &Run,
+) -> Result<()> {
+    let concurrently = statement
+        .outside_transaction()
+        .is_some_and(|command| command.contains("CONCURRENTLY"));
+    if concurrently {
+        // It waits without blocking others, so the limit for waiting would only leave an invalid index.
+        connection.execute("set lock_timeout = 0")?;
+    }
+    let before = invalid_indexes(connection)?;
+    let creates = statement.outside_transaction() == Some("CREATE INDEX CONCURRENTLY");
+    if again
+        && creates
+        && let Some((_, name)) = before.iter().find(|(bare, _)| names(statement.text(), bare))
+    {
+        run.emit(Event::Message(format!(
+            "the index {name} was left invalid by the interrupted run; building it again"
+        )));
+        connection.execute(&format!("drop index concurrently {name}"))?;
+    }
+    match connection.run_statement(statement.text(), None) {
+        Ok(_) => {}
+        // 42P07, 42710 and 42P04: it exists already; 42704 and 3D000: it is gone already.
+        Err(error) if again && matches!(error.sqlstate(), Some("42P07" | "42710" | "42P04" | "42704" | "3D000")) => {
+            run.emit(Event::Message(format!(
+                "line {}: done by the interrupted run already ({})",
+                statement.line(),
+                error.message()
+            )));
+        }
+        Err(error) => {
+            let error = locate(error, statement);
+            let left = invalid_indexes(connection).unwrap_or_default();
+            let new = left.iter().find(|index| !before.contains(index));
+            return Err(match new {
+                Some((_, name)) => error.with_hint(format!(
+                    "the index {name} is left invalid: correct the cause, then run DROP INDEX CONCURRENTLY {name} and pum again"
+                )),
+                None => error,
+            });
+        }
+    }
+    if concurrently {
+        connection.execute(&format!("set lock_timeout = {lock_timeout_ms}"))?;
+        let after = invalid_indexes(connection)?;
+        // IF NOT EXISTS passes over an index that an earlier attempt left invalid.
+        if let Some((_, name)) = after.iter().find(|(bare, _)| creates && names(statement.text(), bare)) {
+            return Err(Error::new(ErrorKind::Server, format!("the index {name} is not valid"))
+                .at(statement.location(None))
+                .with_hint(format!(
+                    "an earlier attempt left it: run DROP INDEX CONCURRENTLY {name} and pum again"
+                )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a statement names something, as a whole word.
+fn names(statement: &str, name: &str) -> bool {
+    let part = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+    statement
+        .match_indices(name)
+        .any(|(place, _)| !statement[..place].ends_with(part) && !statement[place + name.len()..].starts_with(part))
+}
+
+/// Whether a statement is a SET or RESET, which lasts as long as the session.
+fn sets_the_session(statement: &str) -> bool {
+    let mut words = statement.split_whitespace().map(str::to_ascii_lowercase);
+    let first = words.next();
+    matches!(first.as_deref(), Some("set" | "reset"))
+        && !matches!(words.next().as_deref(), Some("local" | "transaction" | "constraints"))
+}
+
+/// Invalid indexes as bare and as qualified name.
+fn invalid_indexes(connection: &mut Connection) -> Result<Vec<(String, String)>> {
+    let rows = connection.query(
+        "select c.relname::pg_catalog.text, \
+         pg_catalog.format('%I.%I', n.nspname, c.relname) \
+         from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) i.indexrelid \
+         join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace \
+         where not i.indisvalid and c.relkind operator(pg_catalog.=) 'i'::pg_catalog.\"char\" order by 2",
+        &[],
+    )?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.text(0).to_owned(), row.text(1).to_owned()))
+        .collect())
+}
