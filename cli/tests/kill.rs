@@ -1,0 +1,95 @@
+//! A run that is killed leaves each delta applied and recorded, or neither; the next run goes on.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use pum::{BaselineOptions, Connection, Run, Server, ServerOptions, Target};
+
+const DELTAS: usize = 4;
+
+fn value(target: &Target, sql: &str) -> String {
+    let mut connection = Connection::open(target, &Run::new()).unwrap();
+    connection.query(sql, &[]).unwrap().value(0, 0).unwrap_or("").to_owned()
+}
+
+fn pum(target: &Target, directory: &std::path::Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pum"));
+    command
+        .args([
+            "upgrade",
+            "-p",
+            &target.to_string(),
+            "-t",
+            "pum_sys.upgrades",
+            "--wait",
+            "30s",
+            "-d",
+        ])
+        .arg(directory)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost_or_done_twice() {
+    let server = Server::start(&ServerOptions::default(), &Run::new()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for number in 1..=DELTAS {
+        // The account has 100 more after each delta; the last one runs without a transaction.
+        let header = if number == DELTAS {
+            "-- pum: no-transaction\n"
+        } else {
+            ""
+        };
+        fs::write(
+            directory.path().join(format!("delta_1.{number}.0_more.sql")),
+            format!(
+                "{header}select pg_sleep(0.02);\nupdate public.account set balance = balance + 50;\nselect pg_sleep(0.02);\n\
+                 update public.account set balance = balance + 50;\nselect pg_sleep(0.02);\n"
+            ),
+        )
+        .unwrap();
+    }
+    let mut half_way = 0;
+    for point in 0..24_u64 {
+        let target = server.create_database(&format!("killed_{point}")).unwrap();
+        Connection::open(&target, &Run::new())
+            .unwrap()
+            .execute("create table public.account (balance int); insert into public.account values (0)")
+            .unwrap();
+        let options = BaselineOptions::new("pum_sys.upgrades".parse().unwrap(), "1.0.0".parse().unwrap());
+        pum::baseline(&target, &options, &Run::new()).unwrap();
+
+        let mut child = pum(&target, directory.path()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(20 + 17 * point));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let done: usize = value(
+            &target,
+            "select count(*)::text from pum_sys.upgrades where type <> 0 and success",
+        )
+        .parse()
+        .unwrap();
+        half_way += usize::from(done > 0 && done < DELTAS);
+
+        let output = pum(&target, directory.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "point {point}: {said}");
+        let rows = value(
+            &target,
+            "select count(*)::text from pum_sys.upgrades where type <> 0 and success",
+        );
+        let balance = value(&target, "select balance::text from public.account");
+        assert_eq!(
+            (rows, balance),
+            (DELTAS.to_string(), (100 * DELTAS).to_string()),
+            "point {point}"
+        );
+    }
+    assert!(half_way > 3, "only {half_way} points were half way");
+}
