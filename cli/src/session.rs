@@ -59,18 +59,22 @@ impl Session {
 
     fn named(&self, name: Setting<String>, ask: Ask, must_open: bool) -> Result<Target> {
         let target = name.map(|name| Target::new(&name))?.value;
-        if ask == Ask::Always {
+        let with_password = |target: Target| -> Result<Target> {
             let password = self.terminal.password(&target.name())?;
-            return Ok(target.with("password", &password));
-        }
-        // Without a terminal nobody can answer, and the command itself finds out what the server says.
-        if !self.terminal.can_ask_password() {
-            return Ok(target);
-        }
+            Ok(target.with("password", &password))
+        };
+        let (target, asked) = match ask {
+            Ask::Always => (with_password(target)?, true),
+            // Without a terminal nobody can answer, and the command itself finds out what the server says.
+            Ask::WhenNeeded if !self.terminal.can_ask_password() => return Ok(target),
+            Ask::WhenNeeded => (target, false),
+        };
         match Connection::open(&target, &self.run) {
-            Err(error) if error.kind() == ErrorKind::PasswordNeeded => {
-                let password = self.terminal.password(&target.name())?;
-                Ok(target.with("password", &password))
+            Err(error) if error.kind() == ErrorKind::PasswordNeeded && !asked => {
+                let target = with_password(target)?;
+                // A wrong password is told now, before the next one is asked for.
+                let opened = Connection::open(&target, &self.run);
+                if must_open { opened.map(|_| target) } else { Ok(target) }
             }
             Err(error) if must_open || error.kind() == ErrorKind::Cancelled => Err(error),
             _ => Ok(target),

@@ -164,6 +164,7 @@ impl Terminal {
             };
         }
         let answer = self.answer(run)?;
+        run.go_on()?;
         if !io::stdin().is_terminal() {
             self.tell("");
         }

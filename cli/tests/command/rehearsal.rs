@@ -1,0 +1,160 @@
+//! `test` and `test-and-upgrade`.
+
+use crate::{Place, ask, execute};
+
+/// Production at 1.0.0, the expected database, deltas that lead from one to the other.
+fn scene(name: &str) -> (Place, String, String) {
+    let place = Place::new();
+    let production = place.database(&format!("{name}_prod"));
+    let expected = place.database(&format!("{name}_comp"));
+    execute(
+        &production,
+        "create table public.pipe (id int primary key); insert into public.pipe values (1), (2)",
+    );
+    execute(
+        &production,
+        "create table public.about (version text); insert into public.about values ('1.0.0')",
+    );
+    execute(&expected, "create table public.pipe (id int primary key, size int)");
+    execute(
+        &expected,
+        "create table public.about (version text); create schema water_sys",
+    );
+    place.write(
+        "deltas/delta_1.1.0_size.sql",
+        "alter table public.pipe add column size int;\n",
+    );
+    (place, production, expected)
+}
+
+fn sized(database: &str) -> bool {
+    let query = "select count(*)::text from pg_attribute where attrelid = 'public.pipe'::regclass and attname = 'size'";
+    ask(database, query) == "1"
+}
+
+const PROMPT: &str = "[n]|y: ";
+
+#[test]
+fn the_whole_way_with_yes_from_a_pipe() {
+    let (place, production, expected) = scene("whole");
+    let test = place.database("whole_test");
+    place
+        .run(&format!(
+            "baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"
+        ))
+        .with(0);
+    let line = format!(
+        "test-and-upgrade -pp {production} -pt {test} -pc {expected} -t water_sys.info -d deltas -f dump -i views rules triggers"
+    );
+    // No is no, whichever way it is said.
+    for answer in ["n\n", "\n", "", "no\n", "x\ny\n"] {
+        let ended = place.answer(&line, answer).with(0);
+        assert!(
+            ended.err.contains(&format!("Apply deltas to {production}? {PROMPT}")),
+            "{}",
+            ended.err
+        );
+        assert!(
+            ended.out.contains(&format!("{production} was left as it was.")),
+            "{}",
+            ended.out
+        );
+        assert!(!sized(&production) && sized(&test));
+    }
+    let ended = place.answer(&line, "y\ny\ny\ny\n").with(0);
+    assert!(
+        ended
+            .out
+            .contains(&format!("{production} is at version 1.1.0; 1 delta applied")),
+        "{}",
+        ended.out
+    );
+    assert!(sized(&production));
+    assert!(place.path("dump").exists());
+    // Once more: nothing is due, nothing is asked.
+    let ended = place.answer(&line, "").with(0);
+    assert!(ended.out.contains("nothing is due"), "{}", ended.out);
+    assert!(!ended.err.contains(PROMPT), "{}", ended.err);
+}
+
+#[test]
+fn only_production_must_be_named() {
+    let (place, production, _) = scene("short");
+    place.write(
+        "pum.yaml",
+        "upgrades_table: water_sys.info\ndelta_dir: deltas\nversion_query: select version from about\nexpected:\n  \
+         command: [psql, -qc, 'create table pipe (id int primary key, size int); create table about (version text); create schema water_sys']\n",
+    );
+    let ended = place.run(&format!("test -pp {production}")).with(0);
+    assert!(ended.out.contains("The rehearsal is clean"), "{}", ended.out);
+    assert!(!sized(&production));
+    assert_eq!(
+        ask(&production, "select pg_catalog.to_regclass('water_sys.info')::text"),
+        ""
+    );
+
+    let question =
+        format!("{production} has no upgrades table. Create water_sys.info with the baseline 1.0.0? {PROMPT}");
+    let ended = place
+        .answer(&format!("test-and-upgrade -pp {production}"), "n\n")
+        .with(0);
+    assert!(ended.err.contains(&question), "{}", ended.err);
+    assert!(ended.out.contains("Nothing was done"), "{}", ended.out);
+    let ended = place.run(&format!("test-and-upgrade -pp {production} --yes")).with(0);
+    assert!(!ended.err.contains(PROMPT), "{}", ended.err);
+    assert!(sized(&production));
+}
+
+#[test]
+fn a_copy_that_is_not_what_it_must_be_stops_it() {
+    let (place, production, expected) = scene("drift");
+    execute(&expected, "alter table public.pipe add column colour text");
+    let test = place.database("drift_test");
+    let line = format!("-pp {production} -pt {test} -pc {expected} -t water_sys.info -d deltas -b 1.0.0");
+    let ended = place.run(&format!("test {line}")).with(1);
+    assert!(ended.out.contains("colour"), "{}", ended.out);
+    let ended = place.answer(&format!("test-and-upgrade {line}"), "y\ny\n").with(1);
+    assert!(!ended.err.contains("Apply deltas"), "{}", ended.err);
+    assert!(
+        ended.out.contains(&format!("{production} was left as it was.")),
+        "{}",
+        ended.out
+    );
+    assert!(!sized(&production));
+    // What is left out is left out.
+    place.run(&format!("test {line} -P colour")).with(0);
+}
+
+#[test]
+fn what_must_not_be_is_refused() {
+    let (place, production, expected) = scene("refused");
+    let line = format!("-pp {production} -t water_sys.info -d deltas -b 1.0.0");
+    let ended = place
+        .run(&format!(
+            "test {line} -pt 'service={production} application_name=x' -pc {expected}"
+        ))
+        .with(1);
+    assert!(ended.err.contains("production"), "{}", ended.err);
+    let ended = place.run(&format!("test {line}")).with(2);
+    assert!(ended.err.contains("-pc"), "{}", ended.err);
+    // A test database that holds something else.
+    let test = place.database("refused_test");
+    execute(&test, "create table public.mine (id int)");
+    place.run(&format!("test {line} -pt {test} -pc {expected}")).with(1);
+    assert_eq!(
+        ask(&test, "select pg_catalog.to_regclass('public.mine')::text"),
+        "mine".replace("mine", "public.mine")
+    );
+    place
+        .run(&format!("test {line} -pt {test} -pc {expected} --overwrite-test"))
+        .with(0);
+    // A query for the version that says nothing of use.
+    place.write("pum.yaml", "version_query: delete from about\n");
+    let ended = place
+        .run(&format!(
+            "test -pp {production} -pc {expected} -t water_sys.info -d deltas"
+        ))
+        .with(1);
+    assert!(ended.err.contains("pum.yaml:1"), "{}", ended.err);
+    assert_eq!(ask(&production, "select count(*)::text from public.about"), "1");
+}
