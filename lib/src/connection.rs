@@ -21,6 +21,8 @@ pub struct Connection {
     run: Run,
     // Set once the cancel request is sent, and while cleaning up: cancelling must not stop a ROLLBACK.
     cancel_seen: bool,
+    last_notice: Option<ServerError>,
+    repeated: u64,
 }
 
 /// Whether a transaction is open (PostgreSQL documentation, `PQtransactionStatus`).
@@ -187,6 +189,8 @@ impl Connection {
             target: target.clone(),
             run: run.clone(),
             cancel_seen: false,
+            last_notice: None,
+            repeated: 0,
         };
         if connection.server_version().number() >= 140_000 {
             // The server notices within a second that we are gone. Not every system can do it.
@@ -413,6 +417,7 @@ impl Connection {
             }
         }
         self.deliver_notices();
+        self.tell_repeated();
         self.cancel_seen = cancel_before;
         first.map_or(Ok(()), Err)
     }
@@ -521,17 +526,28 @@ impl Connection {
         Ok(())
     }
 
+    /// Tells the notices that have come. A trigger that says the same for each row is told once, with how often.
     fn deliver_notices(&mut self) {
         let notices = self.pg.take_notices();
         for notice in notices.kept {
-            self.run.emit(Event::Notice(notice));
+            if self.last_notice.as_ref() == Some(&notice) {
+                self.repeated += 1;
+                continue;
+            }
+            self.tell_repeated();
+            self.run.emit(Event::Notice(notice.clone()));
+            self.last_notice = Some(notice);
         }
-        if notices.dropped > 0 {
-            self.run.emit(Event::Warning(format!(
-                "{} more notices are not shown",
-                notices.dropped
-            )));
+        self.repeated += notices.dropped;
+    }
+
+    fn tell_repeated(&mut self) {
+        if self.repeated > 0 {
+            self.run
+                .emit(Event::Message(format!("{} more notices like this one", self.repeated)));
         }
+        self.repeated = 0;
+        self.last_notice = None;
     }
 
     fn failed(&self, server: ServerError) -> Error {

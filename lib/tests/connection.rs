@@ -105,6 +105,27 @@ fn notices_reach_the_listener_while_the_statement_runs() {
 }
 
 #[test]
+fn a_notice_that_comes_again_and_again_is_told_once_with_how_often() {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listener = Arc::clone(&heard);
+    let run = Run::new().on_event(move |event| listener.lock().unwrap().push(event));
+    let mut connection = Connection::open(&support::database("flood"), &run).unwrap();
+    let sql = "do $$ begin for i in 1..50000 loop raise notice 'same'; end loop; raise notice 'other'; end $$";
+    connection.run_statement(sql, None).unwrap();
+    let heard: Vec<String> = heard
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|event| match event {
+            Event::Notice(notice) => notice.message.clone(),
+            Event::Message(text) => text.clone(),
+            _ => String::new(),
+        })
+        .collect();
+    assert_eq!(heard, ["same", "49999 more notices like this one", "other"]);
+}
+
+#[test]
 fn a_lost_connection_is_told_from_an_error() {
     let target = support::database("lost");
     let mut connection = Connection::open(&target, &Run::new()).unwrap();
