@@ -128,7 +128,7 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
     }
     let progress = Progress::new(table_sizes(&mut connection, &patterns));
 
-    let command = dump_command(&pg_dump, &part, &connection, options)?;
+    let command = dump_command(&pg_dump, &part, &connection, options);
     let listener = progress.clone();
     let child = Child::start(command, run, move |line| listener.hear(line)).map_err(unchanged)?;
     let ended = child
@@ -167,7 +167,7 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
     })
 }
 
-fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &DumpOptions) -> Result<Command> {
+fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &DumpOptions) -> Command {
     let mut command = child::command(pg_dump);
     connect(&mut command, "pg_dump", connection);
     command.arg("--no-password");
@@ -194,14 +194,10 @@ fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &
     if let Some(timeout) = options.lock_timeout {
         command.arg(format!("--lock-wait-timeout={}", timeout.as_millis()));
     }
-    if options.format == Format::Directory {
-        command.arg("--file").arg(part.path());
-    } else {
-        // Our own descriptor instead of a name: nothing can be put in between, and the mode is ours. pg_dump finds
-        // that it can seek in it and writes the same file as with `--file`.
-        command.stdout(part.for_child()?);
-    }
-    Ok(command)
+    // Not through our own descriptor as its stdout: since 16 pg_dump appends there, and the contents lack the places of
+    // the data, which a restore with several jobs needs.
+    command.arg("--file").arg(part.path());
+    command
 }
 
 /// Makes the program connect where the session is, without a word in its arguments; the server shows it as

@@ -64,16 +64,6 @@ impl Part {
         &self.path
     }
 
-    /// The file once more, to be written by a child.
-    pub(super) fn for_child(&self) -> Result<File> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .custom_flags(no_follow())
-            .open(&self.path)
-            .map_err(|error| Error::io(format_args!("cannot write \"{}\"", self.path.display()), &error))
-    }
-
     /// Flushes it to the disk and gives it its name, replacing what an earlier run made.
     pub(super) fn put_in_place(self) -> Result<()> {
         let describe =
