@@ -3,7 +3,9 @@
 mod file;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -152,14 +154,19 @@ impl Config {
                 .with_kind(ErrorKind::Usage)
                 .with_hint("give the file with -c FILE")
         };
-        let length = std::fs::metadata(&path).map_err(|error| cannot(&error))?.len();
-        if length > LIMIT {
+        let mut text = String::new();
+        std::fs::File::open(&path)
+            .and_then(|file| file.take(LIMIT + 1).read_to_string(&mut text))
+            .map_err(|error| cannot(&error))?;
+        if text.len() as u64 > LIMIT {
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!("\"{}\" is no configuration: it holds {length} bytes", path.display()),
+                format!(
+                    "\"{}\" is no configuration: it holds more than {LIMIT} bytes",
+                    path.display()
+                ),
             ));
         }
-        let text = std::fs::read_to_string(&path).map_err(|error| cannot(&error))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned();
         Config::from_text(path, text)
     }
@@ -248,12 +255,16 @@ impl Config {
 
     /// The path of a program: the environment variable wins over the file.
     pub(crate) fn program(&self, program: Program) -> Option<Setting<PathBuf>> {
+        self.program_in(program, |variable| std::env::var_os(variable))
+    }
+
+    fn program_in(&self, program: Program, environment: impl Fn(&str) -> Option<OsString>) -> Option<Setting<PathBuf>> {
         let (variable, key) = match program {
             Program::PgDump => ("PG_DUMP_EXE", &self.file.pg_dump_exe),
             Program::PgRestore => ("PG_RESTORE_EXE", &self.file.pg_restore_exe),
         };
-        let environment = std::env::var_os(variable).filter(|value| !value.is_empty());
-        environment
+        environment(variable)
+            .filter(|value| !value.is_empty())
             .map(|value| Setting {
                 value: PathBuf::from(value),
                 origin: Origin::Environment(variable),

@@ -112,6 +112,7 @@ impl Terminal {
             Event::Phase { number, of, title } => {
                 self.progress.clear();
                 self.tell(&format!("{FAINT}[{number}/{of}]{FAINT:#} {}", line(title)));
+                self.progress.begin();
             }
             Event::Message(message) => self.tell(&lines(message)),
             Event::Warning(message) => self.warn(message),

@@ -103,6 +103,10 @@ fn spellings_agree() {
             "pum test --f b --d x -pp a",
         ],
         &[
+            "pum upgrade -p a --dry-run --single-transaction --lock-timeout 5s --wait 1min",
+            "pum upgrade -p a --dry --si --lock_timeout=5s --w=1min",
+        ],
+        &[
             "pum baseline -p a -t s.t -d x -b 1.0.0",
             "pum baseline --b 1.0.0 --t s.t --d x --p a",
         ],
@@ -201,5 +205,18 @@ fn wrong_usage_is_refused() {
             Ok(pum) => panic!("{line} was understood: {pum:?}"),
             Err(error) => assert_eq!(error.exit_code(), 2, "{line}"),
         }
+    }
+}
+
+#[test]
+fn the_help_names_every_kind_that_can_be_ignored() {
+    let mut command = Pum::command();
+    command.build();
+    let help = command.find_subcommand_mut("check").unwrap().render_help().to_string();
+    let words: Vec<&str> = help
+        .split(|character: char| !character.is_alphabetic() && character != '-')
+        .collect();
+    for kind in pum::KINDS {
+        assert!(words.contains(&kind.name()), "{kind} is not in\n{help}");
     }
 }

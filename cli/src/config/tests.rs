@@ -125,15 +125,14 @@ fn the_command_line_wins() {
 #[test]
 fn a_program_without_a_slash_is_looked_for_in_path() {
     let config = read(WHOLE).unwrap();
-    // Tests run without these variables: the command's tests set them.
-    assert_eq!(
-        config.program(Program::PgDump).unwrap().value,
-        Path::new("conf/bin/pg_dump")
-    );
-    assert_eq!(
-        config.program(Program::PgRestore).unwrap().value,
-        Path::new("pg_restore")
-    );
+    let program = |program| config.program_in(program, |_| None).unwrap().value;
+    assert_eq!(program(Program::PgDump), Path::new("conf/bin/pg_dump"));
+    assert_eq!(program(Program::PgRestore), Path::new("pg_restore"));
+    let other = config
+        .program_in(Program::PgDump, |name| Some(format!("/opt/{name}").into()))
+        .unwrap();
+    assert_eq!(other.value, Path::new("/opt/PG_DUMP_EXE"));
+    assert_eq!(other.origin, Origin::Environment("PG_DUMP_EXE"));
 }
 
 #[test]

@@ -38,6 +38,15 @@ impl Progress {
         }
     }
 
+    /// Something without steps begins, which may take a while.
+    pub(super) fn begin(&self) {
+        let mut state = self.state();
+        state.clear();
+        if self.terminal {
+            state.spin(String::new());
+        }
+    }
+
     /// A step begins.
     pub(super) fn step(&self, number: usize, of: usize, step: &str) {
         let mut state = self.state();
@@ -69,9 +78,9 @@ impl Progress {
             bar.set_length(total);
         }
         let template = match (unit, total) {
-            ("bytes", Some(_)) => "{msg} {wide_bar} {bytes}/{total_bytes} {eta}",
+            ("bytes", Some(_)) => "{spinner} {msg} {bar:24} {bytes}/{total_bytes} {eta}",
             ("bytes", None) => "{spinner} {msg} {bytes} {elapsed}",
-            (_, Some(_)) => "{msg} {wide_bar} {pos}/{len} {prefix} {eta}",
+            (_, Some(_)) => "{spinner} {msg} {bar:24} {pos}/{len} {prefix} {elapsed}",
             (_, None) => "{spinner} {msg} {pos} {prefix} {elapsed}",
         };
         if let Ok(style) = ProgressStyle::with_template(template) {
