@@ -60,7 +60,7 @@ having count(*) > 0
 union all
 select 'security labels', null, count(*) from pg_seclabel where objoid >= 16384 having count(*) > 0
 union all
-select 'objects with privileges of their own', s.nspname, count(*)
+select 'objects with privileges', s.nspname, count(*)
 from (
     select relnamespace as space, 'pg_class'::regclass as class, oid from pg_class where relacl is not null
     union all

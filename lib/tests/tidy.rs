@@ -1,0 +1,194 @@
+//! What holds the house in order: lists, files and pages that must name the same things.
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pum::{Connection, KINDS, Run};
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(here(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn entries(path: &str) -> BTreeSet<String> {
+    fs::read_dir(here(path))
+        .unwrap_or_else(|error| panic!("{path}: {error}"))
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect()
+}
+
+fn kinds() -> BTreeSet<String> {
+    KINDS.iter().map(|kind| kind.name().to_owned()).collect()
+}
+
+#[test]
+fn every_kind_has_a_query_and_every_query_a_kind() {
+    let files: BTreeSet<String> = entries("src/catalog")
+        .iter()
+        .filter_map(|name| name.strip_suffix(".sql").map(str::to_owned))
+        .filter(|name| name != "not_compared")
+        .collect();
+    assert_eq!(files, kinds());
+    for name in entries("src/catalog").iter().filter(|name| name.ends_with(".sql")) {
+        let text = read(&format!("src/catalog/{name}"));
+        assert!(text.starts_with("-- "), "{name} does not begin with what it reads");
+        assert!(
+            !text.contains(';') || !text.trim_end().ends_with(';'),
+            "{name} ends with a semicolon"
+        );
+    }
+}
+
+#[test]
+fn every_kind_has_cases_and_every_case_a_kind() {
+    let mut folders = entries("tests/check");
+    assert!(folders.remove("same"));
+    assert_eq!(folders, kinds());
+    for kind in KINDS {
+        let cases = entries(&format!("tests/check/{kind}"));
+        assert!(!cases.is_empty(), "no case for {kind}");
+        for case in cases {
+            let files = entries(&format!("tests/check/{kind}/{case}"));
+            let known = [
+                "left.sql",
+                "right.sql",
+                "both.sql",
+                "expected.txt",
+                "hidden.txt",
+                "since.txt",
+            ];
+            let unknown: Vec<&String> = files.iter().filter(|file| !known.contains(&file.as_str())).collect();
+            assert!(unknown.is_empty(), "{kind}/{case} holds {unknown:?}");
+            for needed in ["left.sql", "right.sql", "expected.txt"] {
+                assert!(files.contains(needed), "{kind}/{case} has no {needed}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_spelling_belongs_to_an_attribute_of_the_list() {
+    let list = read("src/catalog.rs");
+    for name in entries("src/catalog/spelling") {
+        let [kind, attribute, "sql"] = name.split('.').collect::<Vec<_>>()[..] else {
+            panic!("{name}");
+        };
+        let line = list.lines().find(|line| line.starts_with(&format!("    {kind} {{")));
+        let line = line.unwrap_or_else(|| panic!("no kind {kind}"));
+        assert!(
+            line.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .any(|word| word == attribute),
+            "{name} is not in the list: {line}"
+        );
+        assert!(
+            list.contains(&format!("{kind} {{")) && attributes(kind).contains(&attribute.to_owned()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_differ_names_no_kind() {
+    let text = read("src/diff.rs");
+    for kind in KINDS {
+        for word in text.split(|c: char| !c.is_alphanumeric() && c != '_') {
+            assert!(
+                word != kind.name() && word != kind.singular(),
+                "diff.rs says \"{word}\""
+            );
+        }
+    }
+}
+
+#[test]
+fn the_library_neither_prints_nor_asks_nor_ends_the_process() {
+    fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    files(&here("src"), &mut found);
+    assert!(found.len() > 10);
+    for file in found {
+        let text = fs::read_to_string(&file).unwrap();
+        for word in [
+            "println!",
+            "eprintln!",
+            "print!(",
+            "eprint!(",
+            "dbg!",
+            "process::exit",
+            "io::stdin",
+            "io::stdout",
+        ] {
+            let told = text
+                .lines()
+                .any(|line| line.contains(word) && !line.trim_start().starts_with("//"));
+            assert!(!told, "{} contains {word}", file.display());
+        }
+    }
+}
+
+/// The columns of a kind's query that are no identity, as a server names them.
+fn attributes(kind: &str) -> Vec<String> {
+    let kind = KINDS.iter().find(|known| known.name() == kind).unwrap();
+    let mut connection = Connection::open(&support::server().target("postgres"), &Run::new()).unwrap();
+    let rows = connection.query(kind.query(), &[]).unwrap();
+    rows.columns()
+        .into_iter()
+        .filter(|column| !["schema", "relation", "name"].contains(column))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The words of the first column of the table under a heading.
+fn table(page: &str, heading: &str) -> Vec<String> {
+    page.lines()
+        .skip_while(|line| *line != heading)
+        .skip(1)
+        .take_while(|line| !line.starts_with('#'))
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split_once('`'))
+        .map(|(word, _)| word.to_owned())
+        .collect()
+}
+
+#[test]
+fn the_coverage_page_names_every_attribute_and_no_other() {
+    let page = read("../COVERAGE.md");
+    let headings: BTreeSet<String> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## ").map(str::to_owned))
+        .collect();
+    assert_eq!(headings, kinds());
+    for kind in KINDS {
+        assert_eq!(table(&page, &format!("## {kind}")), attributes(kind.name()), "{kind}");
+    }
+}
+
+#[test]
+fn the_coverage_page_names_everything_that_is_not_compared() {
+    let page = read("../COVERAGE.md");
+    let told: BTreeSet<String> = table(&page, "# What is not compared").into_iter().collect();
+    let query = read("src/catalog/not_compared.sql");
+    // Kinds are the quoted words in the plural.
+    let known: BTreeSet<String> = query
+        .split('\'')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.len() > 3 && word.ends_with('s') && !word.starts_with("pg_"))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(told, known);
+}
