@@ -418,11 +418,13 @@ pub struct Catalog {
     not_compared: BTreeMap<String, u64>,
 }
 
-/// Texts depend on these settings, which a database or a role may set otherwise.
+/// Texts depend on these settings, which a database or a role may set otherwise. PostgreSQL's own functions lock some of
+/// what they describe as every reader does; whoever keeps readers out is not waited for without end.
 const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; set local jit = off; \
      set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = postgres; \
      set local extra_float_digits = 1; set local bytea_output = hex; set local lc_monetary = 'C'; \
-     set local quote_all_identifiers = off; set local standard_conforming_strings = on";
+     set local quote_all_identifiers = off; set local standard_conforming_strings = on; \
+     select set_config('lock_timeout', '30s', true) where current_setting('lock_timeout') = '0'";
 
 /// How often the catalog is read again when objects vanish meanwhile.
 const ATTEMPTS: usize = 3;
@@ -437,7 +439,15 @@ impl Catalog {
     pub fn read(connection: &mut Connection, filter: &Filter) -> Result<Catalog> {
         filter.validate()?;
         let described = |error: Error, connection: &Connection| {
-            error.within(format_args!("cannot read the catalog of {}", connection.target()))
+            let locked = error.sqlstate() == Some("55P03");
+            let error = error.within(format_args!("cannot read the catalog of {}", connection.target()));
+            if locked {
+                error.with_hint(
+                    "another session keeps readers out of a table or view, as ALTER TABLE does: try again later",
+                )
+            } else {
+                error
+            }
         };
         if connection.transaction_status() != TransactionStatus::Idle {
             return read_here(connection, filter).map_err(|error| described(error, connection));

@@ -6,6 +6,8 @@
 //! - the left side equals its own copy by `pg_dump` and `psql`,
 //! - `pg_dump` shows a difference as well, or `hidden.txt` says why it does not.
 //!
+//! `since.txt` names the first major version of the server that knows what the case needs.
+//!
 //! `PUM_BLESS=1` writes `expected.txt`, to be read before it is committed; `PUM_CASE=text` runs what has it in its path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
@@ -71,6 +73,10 @@ fn cases() -> Vec<PathBuf> {
 
 fn run_case(case: &Path, name: &str) -> Vec<String> {
     let kind = name.split('/').next().unwrap();
+    let since: u32 = fs::read_to_string(case.join("since.txt")).map_or(0, |text| text.trim().parse().unwrap());
+    if support::server().version().major() < since {
+        return Vec::new();
+    }
     let read = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
     let left = build(&[read("both.sql"), read("left.sql")]);
     let right = build(&[read("both.sql"), read("right.sql")]);
@@ -110,6 +116,15 @@ fn run_case(case: &Path, name: &str) -> Vec<String> {
             "pg_dump shows no difference".to_owned()
         });
     }
+    // Hundreds of databases would fill the disk.
+    let mut connection = Connection::open(&support::server().target("postgres"), &Run::new()).unwrap();
+    for target in [left, right, copy] {
+        let name = Connection::open(&target, &Run::new())
+            .unwrap()
+            .parameter("dbname")
+            .unwrap();
+        connection.execute(&format!("drop database \"{name}\"")).unwrap();
+    }
     problems
 }
 
@@ -143,6 +158,9 @@ fn lines(report: &Report, mirrored: bool) -> String {
                 })
                 .collect();
             text.push_str(&format!(" {}", attributes.join("; ")));
+        }
+        if let Some(class) = difference.class {
+            text.push_str(&format!(" ({class})"));
         }
         if difference.maybe_spelling {
             text.push_str(" (may be spelling only)");

@@ -1,1 +1,1 @@
-create view v as select a as x from t;
+create view v as select a as y from t, l;

@@ -1,1 +1,1 @@
-create view v as select a from t;
+create view v as select a from t, l;

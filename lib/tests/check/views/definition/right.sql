@@ -1,1 +1,1 @@
-create view v as select a from t where a > 0;
+create view v as select a from t, l where a > 0;

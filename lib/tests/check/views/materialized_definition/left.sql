@@ -1,1 +1,1 @@
-create materialized view v as select a from t;
+create materialized view v as select t.a from t, t u;

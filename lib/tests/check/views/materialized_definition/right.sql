@@ -1,1 +1,1 @@
-create materialized view v as select a + 1 as a from t;
+create materialized view v as select t.a + 1 as a from t, t u;

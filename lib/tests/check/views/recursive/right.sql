@@ -1,1 +1,1 @@
-create recursive view v (n) as values (1) union all select n + 1 from v where n < 11;
+create view v as with recursive r (n) as (select 1 union all select r.n + 1 from r, t where r.n < 11) select r.n from r, t;

@@ -1,1 +1,1 @@
-create view v as select x from a.t;
+create view v as select t.x from a.t, a.t u;

@@ -1,1 +1,1 @@
-create view v as select x from b.t;
+create view v as select t.x from b.t, a.t u;

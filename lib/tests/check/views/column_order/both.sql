@@ -1,0 +1,2 @@
+create table t (a int, b text);
+create table l (x int);

@@ -1,0 +1,1 @@
+create view v as select b, a from t, l;

@@ -1,0 +1,2 @@
+create view v as select * from t, l;
+alter table t add z int;
