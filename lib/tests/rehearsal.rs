@@ -273,7 +273,10 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
 #[test]
 fn an_expected_database_by_a_command_that_fails_is_told() {
     let production = town("arvel", "1.0.0");
-    let fails = Expected::Command(vec!["sh".into(), "-c".into(), "echo no luck; exit 3".into()]);
+    let fails = Expected::Command {
+        words: vec!["sh".into(), "-c".into(), "echo no luck; exit 3".into()],
+        directory: None,
+    };
     let error = refused(rehearse(
         &production,
         &RehearsalOptions {
@@ -286,15 +289,11 @@ fn an_expected_database_by_a_command_that_fails_is_told() {
         error.message().contains("expected database could not be built") && error.message().contains('3'),
         "{error}"
     );
-    let create = water("create.sql").canonicalize().unwrap().display().to_string();
-    let works = Expected::Command(vec![
-        "psql".into(),
-        "-Xq".into(),
-        "-v".into(),
-        "ON_ERROR_STOP=1".into(),
-        "-f".into(),
-        create,
-    ]);
+    let words = ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-f", "create.sql"];
+    let works = Expected::Command {
+        words: words.map(str::to_owned).to_vec(),
+        directory: Some(water("")),
+    };
     assert!(
         rehearse(
             &production,

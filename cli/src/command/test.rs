@@ -1,6 +1,6 @@
 //! `pum test`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pum::{Connection, Error, ErrorKind, Rehearsal, RehearsalOptions, Result, Target, TextOptions, Version};
@@ -9,7 +9,7 @@ use crate::Exit;
 use crate::command::restore::passed_over;
 use crate::command::upgrade::upgraded;
 use crate::command::{Comparison, Deltas, Login, Scripts};
-use crate::config::{Command, Expected, Program, Role};
+use crate::config::{Command, Config, Expected, Program, Role};
 use crate::session::Session;
 use crate::terminal::line;
 
@@ -181,7 +181,7 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
     Ok(RehearsalOptions {
         test,
         comparison,
-        expected: expected.map(built),
+        expected: expected.map(|expected| built(expected, config)),
         baseline,
         backup: config.backup_file(args.file).map(|setting| setting.value),
         exclude_schemas,
@@ -195,10 +195,20 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
     })
 }
 
-fn built(expected: Expected) -> pum::Expected {
+fn built(expected: Expected, config: &Config) -> pum::Expected {
     match expected {
-        Expected::Command(Command::Shell(text)) => pum::Expected::Command(vec!["sh".into(), "-c".into(), text]),
-        Expected::Command(Command::Words(words)) => pum::Expected::Command(words),
+        Expected::Command(command) => pum::Expected::Command {
+            words: match command {
+                Command::Shell(text) => vec!["sh".into(), "-c".into(), text],
+                Command::Words(words) => words,
+            },
+            // A file that is named without a directory lies in the current one.
+            directory: config
+                .path()
+                .and_then(Path::parent)
+                .filter(|directory| !directory.as_os_str().is_empty())
+                .map(Path::to_owned),
+        },
         Expected::Sql(files) => pum::Expected::Sql(files.into_iter().map(PathBuf::from).collect()),
         Expected::Deltas(_) => pum::Expected::Deltas,
     }

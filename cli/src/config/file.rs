@@ -75,7 +75,7 @@ pub(super) struct File {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Expected {
-    /// A program, run in the current directory with the connection in PGHOST, PGPORT, PGDATABASE, PGUSER: a text for
+    /// A program, run in the directory of this file with the connection in PGHOST, PGPORT, PGDATABASE, PGUSER: a text for
     /// the shell or a list of words.
     Command(Command),
     /// SQL files, run in this order.

@@ -1,6 +1,6 @@
 //! How the expected database is built: the one that an upgraded database must be equal to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::connection::Connection;
@@ -17,7 +17,12 @@ use crate::upgrade::{Lock, UpgradeOptions, run_script, upgrade_under};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
     /// A program and its arguments; the `PG*` variables of its environment lead to the empty database.
-    Command(Vec<String>),
+    Command {
+        /// The program and its arguments.
+        words: Vec<String>,
+        /// The directory to run it in; without it the current one.
+        directory: Option<PathBuf>,
+    },
     /// SQL files, in order.
     Sql(Vec<PathBuf>),
     /// All deltas, from the first.
@@ -33,7 +38,7 @@ impl Expected {
         run: &Run,
     ) -> Result<()> {
         let outcome = match self {
-            Expected::Command(words) => run_command(words, target, run),
+            Expected::Command { words, directory } => run_command(words, directory.as_deref(), target, run),
             Expected::Sql(files) => files.iter().try_for_each(|file| {
                 let script = Script::open(file, &Variables::new())?;
                 let mut connection = Connection::open_for_scripts(target, run)?;
@@ -58,13 +63,16 @@ fn all_deltas(target: &Target, options: &UpgradeOptions, version: Option<Version
     upgrade_under(&mut lock, target, &deltas, &options, None, run).map(drop)
 }
 
-fn run_command(words: &[String], target: &Target, run: &Run) -> Result<()> {
+fn run_command(words: &[String], directory: Option<&Path>, target: &Target, run: &Run) -> Result<()> {
     let Some((program, arguments)) = words.split_first() else {
         return Err(Error::new(ErrorKind::Usage, "the command is empty"));
     };
     let connection = Connection::open(target, run)?;
     let mut command = Command::new(program);
     command.args(arguments);
+    if let Some(directory) = directory {
+        command.current_dir(directory);
+    }
     for (name, value) in connection.environment() {
         match value {
             Some(value) => command.env(name, value),
