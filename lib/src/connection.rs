@@ -21,9 +21,14 @@ pub struct Connection {
     run: Run,
     // Set once the cancel request is sent, and while cleaning up: cancelling must not stop a ROLLBACK.
     cancel_seen: bool,
+    // Whether the server can notice our end.
+    watched: bool,
     last_notice: Option<ServerError>,
     repeated: u64,
 }
+
+/// The server notices within a second that we are gone, also while a statement runs.
+const NOTICE_END: &str = "client_connection_check_interval = 1000";
 
 /// Whether a transaction is open (PostgreSQL documentation, `PQtransactionStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,22 +138,24 @@ pub type CopySource<'a> = &'a mut dyn FnMut() -> Result<Option<Vec<u8>>>;
 
 impl Connection {
     /// Opens a session for pum's own statements: `search_path` is `pg_catalog, pg_temp`, so that nothing planted in
-    /// another schema is ever called.
+    /// another schema is ever called, no timeout ends it, and row security that would hide rows is an error.
     ///
     /// # Errors
     /// [`ErrorKind::PasswordNeeded`] when the server wants a password that nobody gave, else
     /// [`ErrorKind::Connection`] with libpq's words.
     pub fn open(target: &Target, run: &Run) -> Result<Connection> {
         let mut connection = Connection::open_for_scripts(target, run)?;
-        connection.execute(
+        let timeouts = connection.timeouts("set");
+        connection.execute(&format!(
             "set search_path = pg_catalog, pg_temp; \
              set standard_conforming_strings = on; \
-             set idle_in_transaction_session_timeout = 0; \
-             set statement_timeout = 0; \
+             set lock_timeout = 0; \
+             set row_security = off; \
              set datestyle = 'ISO, YMD'; \
              set extra_float_digits = 1; \
-             set jit = off",
-        )?;
+             set jit = off; \
+             {timeouts}"
+        ))?;
         Ok(connection)
     }
 
@@ -189,14 +196,35 @@ impl Connection {
             target: target.clone(),
             run: run.clone(),
             cancel_seen: false,
+            watched: false,
             last_notice: None,
             repeated: 0,
         };
         if connection.server_version().number() >= 140_000 {
-            // The server notices within a second that we are gone. Not every system can do it.
-            let _ = connection.execute("set client_connection_check_interval = 1000");
+            // Not every system can do it.
+            connection.watched = connection.execute(&format!("set {NOTICE_END}")).is_ok();
         }
         Ok(connection)
+    }
+
+    /// Statements that take away every timeout that a role or a database may have set and this server knows, and let it
+    /// notice our end, which `DISCARD ALL` forgets. `set` is `set` or `set local`.
+    pub(crate) fn timeouts(&self, set: &str) -> String {
+        let version = self.server_version().number();
+        let timeouts = [
+            ("statement_timeout", 0),
+            ("idle_in_transaction_session_timeout", 0),
+            // Without it the lock's idle session would be ended, and the lock with it.
+            ("idle_session_timeout", 140_000),
+            ("transaction_timeout", 170_000),
+        ];
+        let statements: Vec<String> = timeouts
+            .iter()
+            .filter(|(_, since)| version >= *since)
+            .map(|(name, _)| format!("{set} {name} = 0"))
+            .chain(self.watched.then(|| format!("{set} {NOTICE_END}")))
+            .collect();
+        statements.join("; ")
     }
 
     /// The target that was opened.

@@ -300,16 +300,35 @@ pub(crate) fn upgrade_under(
         });
     }
     refuse_read_only(lock.connection(), target)?;
-    history.extend(lock.connection()).map_err(|error| {
-        error
+    extend(&mut history, lock.connection(), options)?;
+    Application::new(target, options, lock, &history, run).all(&plan, &steps)
+}
+
+/// Adds what the upgrades table of pum 0.10 lacks, in a transaction of its own, whatever the defaults of the role are.
+fn extend(history: &mut History, connection: &mut Connection, options: &UpgradeOptions) -> Result<()> {
+    let begin = format!(
+        "begin isolation level read committed, read write; set local lock_timeout = {}; set local synchronous_commit = on",
+        options.lock_timeout.as_millis()
+    );
+    let outcome = connection
+        .execute(&begin)
+        .and_then(|()| history.extend(connection))
+        .and_then(|()| connection.execute("commit"));
+    outcome.map_err(|error| {
+        connection.rollback();
+        let denied = error.sqlstate() == Some("42501");
+        let error = error
             .within(format_args!(
                 "columns cannot be added to the upgrades table {}",
                 options.table
             ))
-            .with_hint("its owner must run the first upgrade with this version of pum")
-            .with_state("nothing was changed")
-    })?;
-    Application::new(target, options, lock, &history, run).all(&plan, &steps)
+            .with_state("nothing was changed");
+        if denied {
+            error.with_hint("its owner must run the first upgrade with this version of pum")
+        } else {
+            error
+        }
+    })
 }
 
 /// What the upgrades table of a database says; `None` when it has none. Reads only.

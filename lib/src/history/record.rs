@@ -123,7 +123,10 @@ pub(crate) fn disturbed(error: Error, table: &TableName) -> Error {
     }
 }
 
+/// Says how many statements are done. It is called inside a transaction, and works in it as pum's own user: a role that
+/// the script took is the script's again at the transaction's end.
 pub(crate) fn checkpoint(connection: &mut Connection, table: &TableName, row: i64, done: usize) -> Result<()> {
+    connection.execute("set local session authorization default; set local role none")?;
     connection
         .query(
             &format!(

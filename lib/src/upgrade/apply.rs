@@ -197,10 +197,10 @@ impl<'a> Application<'a> {
         let total = steps.len();
         let mut durations = Vec::new();
         let connection = self.session()?;
+        let settings = settings(connection, "set local", milliseconds);
         // Read write and read committed, whatever the role's or the database's defaults are.
         let begun = connection.batch(&format!(
-            "begin isolation level read committed, read write; {}; select pg_catalog.txid_current()",
-            settings("set local", milliseconds)
+            "begin isolation level read committed, read write; {settings}; select pg_catalog.txid_current()"
         ))?;
         let transaction = text(begun.value(0, 0));
         let mut row = None;
@@ -215,8 +215,7 @@ impl<'a> Application<'a> {
                 if index > 0 {
                     // DISCARD ALL is not allowed here; this is what of it is.
                     self.session()?.execute(&format!(
-                        "reset session authorization; reset role; reset all; close all; unlisten *; discard plans; {}",
-                        settings("set local", milliseconds)
+                        "reset session authorization; reset role; reset all; close all; unlisten *; discard plans; {settings}"
                     ))?;
                 }
             }
@@ -324,7 +323,7 @@ impl<'a> Application<'a> {
         if let Some(started) = prepared.record(&prepared.script_path()) {
             self.fresh_session()?;
             let connection = self.session()?;
-            connection.execute(&settings("set", 0))?;
+            connection.execute(&settings_outside(connection, 0))?;
             row = Some(record::begin(connection, &table, &started, prepared.unfinished.as_ref())?.0);
         }
         let current = self.current.map(|version| version.to_string());
@@ -394,8 +393,8 @@ impl<'a> Application<'a> {
             .collect();
         let failed = steps.get(self.done.len());
         let rolled_back = match failed {
-            Some(_) if self.options.single_transaction => "everything was rolled back".to_owned(),
             Some(prepared) if error.kind() == ErrorKind::OutcomeUnknown => format!("{} is not known", prepared.step),
+            Some(_) if self.options.single_transaction => "everything was rolled back".to_owned(),
             Some(prepared) if !prepared.needs_no_transaction() => format!("{} was rolled back", prepared.step),
             Some(prepared) => format!("what {} committed stays", prepared.step),
             None => "everything was done".to_owned(),
@@ -432,11 +431,19 @@ fn text(value: Option<&str>) -> String {
 
 /// Settings that a role or a database may have otherwise and an upgrade must not depend on. `search_path` stays the
 /// user's: deltas rely on it.
-fn settings(set: &str, lock_timeout_ms: u64) -> String {
+fn settings(connection: &Connection, set: &str, lock_timeout_ms: u64) -> String {
     format!(
-        "{set} lock_timeout = {lock_timeout_ms}; {set} statement_timeout = 0; \
-         {set} idle_in_transaction_session_timeout = 0; {set} synchronous_commit = on; \
-         {set} standard_conforming_strings = on"
+        "{set} lock_timeout = {lock_timeout_ms}; {}; {set} synchronous_commit = on; \
+         {set} standard_conforming_strings = on",
+        connection.timeouts(set)
+    )
+}
+
+/// The same for a session whose transactions pum does not begin itself.
+fn settings_outside(connection: &Connection, lock_timeout_ms: u64) -> String {
+    format!(
+        "{}; set default_transaction_read_only = off",
+        settings(connection, "set", lock_timeout_ms)
     )
 }
 

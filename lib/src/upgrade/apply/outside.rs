@@ -2,12 +2,15 @@
 
 use std::time::Instant;
 
-use super::{Application, Prepared, locate, no_session, run_statement, settings};
+use super::{Application, Prepared, locate, no_session, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::record;
 use crate::run::{Event, Run};
 use crate::script::{Script, Statement};
+
+/// Whatever the script has set for its session.
+const BEGIN: &str = "begin read write";
 
 impl Application<'_> {
     /// A delta that cannot run in a transaction goes statement by statement. What can be in a transaction is, together
@@ -18,10 +21,7 @@ impl Application<'_> {
         let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
         let table = &self.options.table;
         let connection = self.connection.as_mut().ok_or_else(no_session)?;
-        connection.execute(&format!(
-            "{}; set default_transaction_read_only = off",
-            settings("set", milliseconds)
-        ))?;
+        connection.execute(&settings_outside(connection, milliseconds))?;
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
@@ -32,6 +32,11 @@ impl Application<'_> {
         let checkpoint = |connection: &mut Connection, number: usize| match row {
             Some(row) => record::checkpoint(connection, table, row, number),
             None => Ok(()),
+        };
+        let checkpoint_alone = |connection: &mut Connection, number: usize| {
+            connection.execute(BEGIN)?;
+            checkpoint(connection, number)?;
+            connection.execute("commit")
         };
         if done > 0 {
             self.run.emit(Event::Message(format!(
@@ -61,21 +66,21 @@ impl Application<'_> {
                 if statement.outside_transaction().is_some() {
                     outside(connection, &statement, first_again, milliseconds, &self.run)?;
                     if connection.transaction_status() == TransactionStatus::Idle {
-                        checkpoint(connection, statement.number())?;
+                        checkpoint_alone(connection, statement.number())?;
                     }
                 } else {
                     // A transaction of the script's own is left as it is: its checkpoint comes after its COMMIT.
                     let own = connection.transaction_status() != TransactionStatus::Idle
                         || statement.is_transaction_control();
                     if !own {
-                        connection.execute("begin")?;
+                        connection.execute(BEGIN)?;
                     }
                     run_statement(connection, &statement, &mut statements)?;
                     if !own {
                         checkpoint(connection, statement.number())?;
                         connection.execute("commit")?;
                     } else if connection.transaction_status() == TransactionStatus::Idle {
-                        checkpoint(connection, statement.number())?;
+                        checkpoint_alone(connection, statement.number())?;
                     }
                 }
                 if connection.transaction_status() == TransactionStatus::Idle {
