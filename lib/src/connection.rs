@@ -170,12 +170,12 @@ impl Connection {
         if resolved.value("application_name").is_none_or(str::is_empty) {
             given = given.with("application_name", "pum");
         }
-        let parameters = given.c_parameters()?;
+        let conninfo = given.conninfo()?;
         // libpq's own waiting is the one that follows every rule of multiple hosts and timeouts; a thread of its own
         // lets the run be cancelled meanwhile. An abandoned attempt closes itself.
         let (sender, receiver) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let _ = sender.send(Pg::connect(&parameters));
+            let _ = sender.send(Pg::connect(&conninfo));
         });
         let pg = loop {
             match receiver.recv_timeout(std::time::Duration::from_millis(50)) {

@@ -105,13 +105,13 @@ pub(crate) fn run_python_delta(delta: &PythonDelta<'_>, connection: &Connection,
     run_in(delta, &directory, &service, &environment, run)
 }
 
+type Environment = Vec<(String, Option<String>)>;
+
 /// The name of a service that means the connection's database, and the environment that makes it known.
-fn reach(connection: &Connection, directory: &PrivateDirectory) -> Result<(String, Vec<(String, String)>)> {
+/// `None` removes a variable: it is not ours to reach the database.
+fn reach(connection: &Connection, directory: &PrivateDirectory) -> Result<(String, Environment)> {
     let mut environment = Vec::new();
-    let known = connection
-        .environment()
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)));
+    let known = connection.environment().into_iter();
     let target = connection.target();
     let service = match target.service() {
         // The service and nothing else, a password apart: the delta's libpq finds it as ours did.
@@ -141,13 +141,13 @@ fn reach(connection: &Connection, directory: &PrivateDirectory) -> Result<(Strin
             file.extend(others);
             let path = directory.write("pg_service.conf", &file)?;
             let in_file: Vec<String> = SERVICE_KEYWORDS.iter().map(|keyword| variable(keyword)).collect();
-            environment.extend(known.filter(|(name, _)| !in_file.contains(name)));
-            environment.push(("PGSERVICEFILE".to_owned(), text_of(&path)?.to_owned()));
+            environment.extend(known.filter(|(name, value)| value.is_none() || !in_file.contains(name)));
+            environment.push(("PGSERVICEFILE".to_owned(), Some(text_of(&path)?.to_owned())));
             service
         }
     };
     // For the programs that the delta starts.
-    environment.push(("PGSERVICE".to_owned(), service.clone()));
+    environment.push(("PGSERVICE".to_owned(), Some(service.clone())));
     Ok((service, environment))
 }
 
@@ -176,7 +176,7 @@ fn run_in(
     delta: &PythonDelta<'_>,
     directory: &PrivateDirectory,
     service: &str,
-    environment: &[(String, String)],
+    environment: &[(String, Option<String>)],
     run: &Run,
 ) -> Result<()> {
     directory.write_files()?;
@@ -191,8 +191,13 @@ fn run_in(
     command
         .arg(directory.path().join("run_delta.py"))
         .arg("--result")
-        .arg(&outcome)
-        .envs(environment.iter().map(|(name, value)| (name, value)));
+        .arg(&outcome);
+    for (name, value) in environment {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     let input = format!("{}\n", request(delta, service)?);
     let status = supervise(command, &name, input.as_bytes(), run).map_err(|error| match error.kind() {
         ErrorKind::Program => Error::new(

@@ -157,6 +157,8 @@ impl Drop for Server {
 fn target(directory: &Path, database: &str) -> Target {
     Target::default()
         .with("host", &directory.to_string_lossy())
+        // Else PGHOSTADDR would lead to another server, and what is meant for this one would be done there.
+        .with("hostaddr", "")
         .with("port", PORT)
         .with("user", SUPERUSER)
         .with("dbname", database)

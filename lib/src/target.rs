@@ -83,7 +83,7 @@ impl Target {
         let shown: Vec<&(String, String)> = self
             .parameters
             .iter()
-            .filter(|(keyword, _)| !SECRETS.contains(&keyword.as_str()))
+            .filter(|(keyword, value)| !SECRETS.contains(&keyword.as_str()) && !value.is_empty())
             .collect();
         match shown.as_slice() {
             [(keyword, value)] if keyword == "service" => value.clone(),
@@ -124,6 +124,15 @@ impl Target {
                 }
             }
             asked = target.begin()?;
+            if asked.missing_service() {
+                return Err(Error::new(
+                    ErrorKind::Connection,
+                    format!("cannot connect to {self}: {}, which PGSERVICE names", asked.message),
+                )
+                .with_hint(
+                    "unset PGSERVICE, or define that service in ~/.pg_service.conf: libpq looks for it always",
+                ));
+            }
         }
         if !asked.resolved() {
             return Err(Error::new(
@@ -149,19 +158,23 @@ impl Target {
     fn begin(&self) -> Result<Asked> {
         // A value that libpq refuses stops it after all is resolved and before it opens a socket.
         let stopped = self.clone().with("target_session_attrs", STOP);
-        let connection = libpq::Pg::begin(&stopped.c_parameters()?)
-            .ok_or_else(|| Error::new(ErrorKind::Connection, "out of memory"))?;
+        let connection =
+            libpq::Pg::begin(&stopped.conninfo()?).ok_or_else(|| Error::new(ErrorKind::Connection, "out of memory"))?;
         Ok(Asked {
             message: connection.error_message(),
             parameters: connection.parameters(),
         })
     }
 
-    pub(crate) fn c_parameters(&self) -> Result<Vec<(CString, CString)>> {
-        self.parameters
+    /// All of it in libpq's words. In them, unlike in its lists of parameters, an empty value is a value, which no
+    /// variable of the environment replaces.
+    pub(crate) fn conninfo(&self) -> Result<CString> {
+        let words: Vec<String> = self
+            .parameters
             .iter()
-            .map(|(keyword, value)| Ok((CString::new(keyword.as_str())?, CString::new(value.as_str())?)))
-            .collect::<std::result::Result<_, std::ffi::NulError>>()
+            .map(|(keyword, value)| format!("{keyword}={}", quote_value(value)))
+            .collect();
+        CString::new(words.join(" "))
             .map_err(|_| Error::new(ErrorKind::Usage, "the connection string holds a NUL character"))
     }
 }
@@ -291,7 +304,7 @@ fn socket_directory(port: &str) -> Option<&'static str> {
 }
 
 fn quote_value(value: &str) -> String {
-    if !value.is_empty() && !value.contains([' ', '\'', '\\', '\t', '\n']) {
+    if !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c == '\'' || c == '\\') {
         return value.to_owned();
     }
     format!("'{}'", value.replace('\\', "\\\\").replace('\'', "\\'"))

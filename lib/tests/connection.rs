@@ -173,3 +173,21 @@ fn children_get_the_connection_by_environment() {
     );
     assert_eq!(value("PGPASSWORD").as_deref(), Some("x"));
 }
+
+#[test]
+fn no_variable_of_the_environment_leads_away_from_a_throw_away_server() {
+    let program = std::env::current_exe().unwrap();
+    let output = std::process::Command::new(program)
+        .args(["--exact", "a_throw_away_server_answers", "--ignored"])
+        .env("PGHOSTADDR", "127.0.0.1")
+        .env("PGPORT", "1")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+#[ignore = "runs in a child process with another environment"]
+fn a_throw_away_server_answers() {
+    Connection::open(&support::database("environment"), &Run::new()).unwrap();
+}

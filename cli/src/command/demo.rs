@@ -91,7 +91,7 @@ pub(crate) fn run(_args: Demo, session: &Session) -> Result<Exit> {
     for (town, version) in TOWNS {
         make_town(&server, directory.path(), town, version, session)?;
         services.push_str(&format!(
-            "[{town}]\nhost={}\nport=5432\nuser=postgres\ndbname={town}\n",
+            "[{town}]\nhost={}\nhostaddr=\nport=5432\nuser=postgres\ndbname={town}\n",
             server.socket_directory().display()
         ));
     }

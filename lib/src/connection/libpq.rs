@@ -153,30 +153,16 @@ impl Pg {
         Some(Pg { connection, notices })
     }
 
-    fn arrays(parameters: &[(CString, CString)]) -> (Vec<*const c_char>, Vec<*const c_char>) {
-        let end = std::iter::once(ptr::null());
-        (
-            parameters
-                .iter()
-                .map(|(keyword, _)| keyword.as_ptr())
-                .chain(end.clone())
-                .collect(),
-            parameters.iter().map(|(_, value)| value.as_ptr()).chain(end).collect(),
-        )
-    }
-
     /// Connects and waits for the outcome, good or bad; `None` is out of memory.
-    pub(crate) fn connect(parameters: &[(CString, CString)]) -> Option<Pg> {
-        let (keywords, values) = Pg::arrays(parameters);
-        // SAFETY: two null-terminated arrays of equal length that outlive the call.
-        Pg::wrap(unsafe { pq_sys::PQconnectdbParams(keywords.as_ptr(), values.as_ptr(), 0) })
+    pub(crate) fn connect(conninfo: &CStr) -> Option<Pg> {
+        // SAFETY: a C string that outlives the call.
+        Pg::wrap(unsafe { pq_sys::PQconnectdb(conninfo.as_ptr()) })
     }
 
     /// Begins to connect and does not wait.
-    pub(crate) fn begin(parameters: &[(CString, CString)]) -> Option<Pg> {
-        let (keywords, values) = Pg::arrays(parameters);
+    pub(crate) fn begin(conninfo: &CStr) -> Option<Pg> {
         // SAFETY: as in `connect`.
-        Pg::wrap(unsafe { pq_sys::PQconnectStartParams(keywords.as_ptr(), values.as_ptr(), 0) })
+        Pg::wrap(unsafe { pq_sys::PQconnectStart(conninfo.as_ptr()) })
     }
 
     pub(crate) fn is_ok(&self) -> bool {

@@ -15,7 +15,7 @@ use crate::target::Target;
 struct Case {
     directory: tempfile::TempDir,
     variables: Variables,
-    environment: Vec<(String, String)>,
+    environment: Environment,
     python: Option<PathBuf>,
     run: Run,
     lines: Arc<Mutex<Vec<String>>>,
@@ -406,7 +406,7 @@ fn an_installed_pum_is_used_unless_it_has_no_python_deltas() {
     let mut case = Case::running(
         "import pum\nassert getattr(self, 'variable', dict().get)('none', None) is None\nprint(os.path.dirname(pum.__file__), type(self).__mro__[1].__module__)",
     );
-    case.environment = vec![("PYTHONPATH".to_owned(), text_of(site.path()).unwrap().to_owned())];
+    case.environment = vec![("PYTHONPATH".to_owned(), Some(text_of(site.path()).unwrap().to_owned()))];
     // As pum 1.x: a package without core.deltapy. Ours has what deltas of before 0.10 call, too.
     case.run().unwrap();
     assert!(case.said().contains("/package/pum pum.core.deltapy"), "{}", case.said());
