@@ -44,7 +44,7 @@ left join (
 ) disabled on disabled.tgconstraint = k.oid and k.contype = 'f'
 where c.relkind in ('r', 'p', 'f')
     and not (k.contype = 'c' and not k.conislocal)
-    and not (k.contype = 'f' and k.conparentid <> 0)
+    and not (k.contype = 'f' and k.conparentid <> 0 and disabled.triggers is null)
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     and c.oid not in (
         select objid from pg_depend

@@ -8,21 +8,26 @@ select
         else replace(definition.text, 'WHEN (' || condition.expression || ') ', '') end as definition,
     condition.expression as condition,
     case t.tgenabled when 'O' then 'yes' when 'D' then 'no' when 'R' then 'replica' else 'always' end as enabled,
-    case when t.tgparentid <> 0 then 'yes' end as inherited
-from (select 0::oid as tgparentid) as older
+    case when parent.oid is not null then 'yes' end as inherited
+from (select null::oid as tgparentid) as older
 cross join lateral (
-    select oid, tgname, tgrelid, tgisinternal, tgenabled, tgqual, tgparentid from pg_trigger
+    select oid, tgname, tgrelid, tgisinternal, tgenabled, tgqual, tgconstraint, tgparentid from pg_trigger
 ) t
 join pg_class c on c.oid = t.tgrelid
 join pg_namespace n on n.oid = c.relnamespace
-left join pg_trigger parent on parent.oid = t.tgparentid
+-- Before PostgreSQL 13 only a dependency leads to the parent.
+left join pg_depend d on t.tgparentid is null and t.tgisinternal
+    and d.classid = 'pg_trigger'::regclass and d.objid = t.oid and d.refclassid = 'pg_trigger'::regclass
+left join pg_trigger parent on parent.oid = coalesce(t.tgparentid, d.refobjid)
 cross join lateral (select pg_get_triggerdef(t.oid) as text) definition
 cross join lateral (
     select case when t.tgqual is not null then substring(
         definition.text from ' FOR EACH (?:ROW|STATEMENT) WHEN \((.*)\) EXECUTE (?:FUNCTION|PROCEDURE) '
     ) end as expression
 ) condition
-where case when t.tgparentid = 0 then not t.tgisinternal else t.tgenabled <> parent.tgenabled end
+where case when parent.oid is null then not t.tgisinternal
+        else t.tgenabled <> parent.tgenabled
+            and not exists (select from pg_constraint k where k.oid = t.tgconstraint and k.contype = 'f') end
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     and c.oid not in (
         select objid from pg_depend
