@@ -150,7 +150,8 @@ rehearse() {
         cat "$output"
     fi
     measure "$side" check-ignoring pum check -p1 "${side}_prod" -p2 "${side}_comp" -i views rules triggers
-    expect 0 $status "$side: check -i views rules triggers"
+    # The original compares the names of sequences only. A rehearsal tells their types and goes on; check counts them.
+    expect "$([[ $side == pum ]] && echo 1 || echo 0)" $status "$side: check -i views rules triggers"
     measure "$side" check pum check -p1 "${side}_prod" -p2 "${side}_comp"
     expect 1 $status "$side: check"
 }
@@ -236,8 +237,8 @@ echo
 compare pum_prod pum_test
 [[ ${#sides[@]} == 2 ]] && compare pum_prod original_prod
 echo
-echo "pum check of the upgraded database against the fresh one:"
-cat "$work/pum-check.txt"
+echo "pum check -v 0 of the upgraded database against the fresh one:"
+head -n 12 "$work/pum-check.txt"
 if ((failures)); then
     echo "$failures of the steps did not go as they must"
     exit 1
