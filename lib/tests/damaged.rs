@@ -1,0 +1,198 @@
+//! Dumps that are damaged, not whole, of another kind or too new: refused before anything is changed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/dumps.rs"]
+mod dumps;
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use pum::{DumpOptions, ErrorKind, Format, RestoreOptions, Run, dump, restore};
+
+use dumps::*;
+
+#[test]
+fn truncated_dumps_are_refused() {
+    let place = directory();
+    for (format, name) in [(Format::Custom, "custom"), (Format::Plain, "plain")] {
+        let whole = place.path().join(name);
+        dump_to(&whole, format);
+        let bytes = fs::read(&whole).unwrap();
+        let cut = place.path().join(format!("{name}.cut"));
+        let length = bytes.len();
+        for keep in [
+            1,
+            5,
+            20,
+            100,
+            length / 10,
+            length / 2,
+            length - 2000,
+            length - 100,
+            length - 40,
+        ] {
+            fs::write(&cut, &bytes[..keep]).unwrap();
+            println!("{name}, {keep} of {length} bytes");
+            let words = if keep < 50 { "" } else { "is damaged or not complete" };
+            assert_refused(&cut, words);
+        }
+        fs::write(&cut, "").unwrap();
+        assert_refused(&cut, "it is empty");
+        // With the checksum beside it, one byte less is enough.
+        fs::copy(
+            whole.with_file_name(format!("{name}.sha256")),
+            place.path().join(format!("{name}.cut.sha256")),
+        )
+        .unwrap();
+        fs::write(&cut, &bytes[..length - 1]).unwrap();
+        assert_refused(&cut, if format == Format::Custom { "is not what" } else { "" });
+        fs::remove_file(place.path().join(format!("{name}.cut.sha256"))).unwrap();
+    }
+}
+
+#[test]
+fn damaged_directories_are_refused() {
+    let place = directory();
+    for compression in ["0", "6"] {
+        let whole = place.path().join(format!("whole{compression}"));
+        let options = DumpOptions {
+            format: Format::Directory,
+            compression: Some(compression.into()),
+            ..DumpOptions::default()
+        };
+        dump(source(), &whole, &options, &Run::new()).unwrap();
+        let mut data: Vec<(u64, String)> = names(&whole)
+            .into_iter()
+            .filter(|name| name.contains(".dat") && name.starts_with(|c: char| c.is_ascii_digit()))
+            .map(|name| (fs::metadata(whole.join(&name)).unwrap().len(), name))
+            .collect();
+        data.sort();
+        let biggest = data.last().unwrap().1.clone();
+        let broken = place.path().join("broken");
+        let damage = |name: &str, keep: Option<u64>| {
+            let _ = fs::remove_dir_all(&broken);
+            fs::create_dir(&broken).unwrap();
+            for name in names(&whole) {
+                fs::copy(whole.join(&name), broken.join(&name)).unwrap();
+            }
+            match keep {
+                Some(keep) => fs::OpenOptions::new()
+                    .write(true)
+                    .open(broken.join(name))
+                    .unwrap()
+                    .set_len(keep)
+                    .unwrap(),
+                None => fs::remove_file(broken.join(name)).unwrap(),
+            }
+            assert_refused(&broken, "");
+        };
+        let length = fs::metadata(whole.join(&biggest)).unwrap().len();
+        for keep in [Some(0), Some(100), Some(length / 2), Some(length - 3), None] {
+            damage(&biggest, keep);
+        }
+        for keep in [Some(0), Some(200), None] {
+            damage("toc.dat", keep);
+        }
+    }
+}
+
+#[test]
+fn a_flipped_bit_is_seen() {
+    let place = directory();
+    for (format, name) in [(Format::Custom, "custom"), (Format::Plain, "plain")] {
+        let file = place.path().join(name);
+        let options = DumpOptions {
+            format,
+            // Not compressed: nothing else would notice.
+            compression: (format == Format::Custom).then(|| "0".to_owned()),
+            ..DumpOptions::default()
+        };
+        dump(source(), &file, &options, &Run::new()).unwrap();
+        let whole = fs::read(&file).unwrap();
+        for part in 1..8 {
+            let mut bytes = whole.clone();
+            let place = bytes.len() * part / 8;
+            bytes[place] ^= 4;
+            fs::write(&file, &bytes).unwrap();
+            assert_refused(&file, "is not what");
+        }
+        fs::write(&file, &whole).unwrap();
+        restore(
+            &file,
+            &support::database("whole"),
+            &RestoreOptions::default(),
+            &Run::new(),
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn what_is_no_dump_is_refused() {
+    let place = directory();
+    let file = place.path().join("some file");
+    assert_refused_missing(&file);
+    for (bytes, words) in [
+        (&b"create table t (id int);\n"[..], "is no dump of PostgreSQL"),
+        (b"\x00\x01\x02\xff", "is no dump of PostgreSQL"),
+        (b"PGDMP", "cut off in its header"),
+        (
+            b"PGDMP\x01\x0e\x00\xff\x08\x01\x01\x01\x01\x01\x01\x01\x01\x01",
+            "cut off in its header",
+        ),
+    ] {
+        fs::write(&file, bytes).unwrap();
+        assert_refused(&file, words);
+    }
+    assert_refused(place.path(), "there is no toc.dat in it");
+    let mut tar = vec![0; 1024];
+    tar[257..262].copy_from_slice(b"ustar");
+    fs::write(&file, tar).unwrap();
+    assert_refused(&file, "is a tar archive");
+}
+
+fn assert_refused_missing(file: &Path) {
+    let target = support::database("missing");
+    let options = RestoreOptions {
+        ignore_errors: true,
+        ..RestoreOptions::default()
+    };
+    let error = restore(file, &target, &options, &Run::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Io);
+    assert!(error.message().contains("No such file"), "{error}");
+}
+
+#[test]
+fn an_archive_of_a_newer_pg_dump_is_named() {
+    let place = directory();
+    let file = place.path().join("new");
+    dump_to(&file, Format::Custom);
+    fs::remove_file(place.path().join("new.sha256")).unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    if bytes[6] < 15 {
+        // From 1.15 on the compression is one byte.
+        bytes.drain(11..15);
+    }
+    bytes[6] = 99;
+    // The version of pg_dump is the second one of the header, and a length of 4 bytes and a sign stand before it.
+    let version = format!("{}.", support::server().version().major()).into_bytes();
+    let places: Vec<usize> = (5..200)
+        .filter(|at| bytes[*at..].starts_with(&version) && bytes[at - 3..*at] == [0, 0, 0])
+        .collect();
+    bytes[places[1]..places[1] + 2].copy_from_slice(b"29");
+    fs::write(&file, &bytes).unwrap();
+    assert_refused(&file, "was written by pg_dump 29.");
+    assert_refused(&file, "postgresql-client-29");
+}
+
+#[test]
+fn psql_commands_in_a_plain_dump_are_refused() {
+    let place = directory();
+    assert_refused(&plain(place.path(), "\\! touch /tmp/planted"), "plain.sql");
+    assert_refused(
+        &plain(place.path(), "create table a (b int);\n\\connect other\n"),
+        "plain.sql",
+    );
+    assert_refused(&plain(place.path(), "COPY a FROM stdin;\n1\n"), "");
+}

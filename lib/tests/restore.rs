@@ -1,0 +1,476 @@
+//! Restores against a real server.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "support/dumps.rs"]
+mod dumps;
+mod support;
+
+use pum::{DumpOptions, ErrorKind, Event, Format, RestoreOptions, Run, Target, dump, restore};
+
+use dumps::*;
+
+#[test]
+fn a_database_is_created_and_dropped_when_the_restore_fails() {
+    let place = directory();
+    let file = place.path().join("a.dump");
+    dump_to(&file, Format::Custom);
+    let target = support::server().target("created by restore");
+    let options = RestoreOptions {
+        create: true,
+        ..RestoreOptions::default()
+    };
+    restore(&file, &target, &options, &Run::new()).unwrap();
+    assert_eq!(contents(&target), contents(source()));
+    let again = restore(&file, &target, &options, &Run::new()).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::Refused);
+    assert!(again.message().contains("exists already"), "{again}");
+    assert_eq!(contents(&target), contents(source()));
+}
+
+#[test]
+fn a_database_with_objects_is_refused_and_left_alone() {
+    let place = directory();
+    let file = place.path().join("a.dump");
+    dump_to(&file, Format::Custom);
+    let target = support::database("full");
+    execute(
+        &target,
+        "create table public.mine (id int); insert into public.mine values (1)",
+    );
+    let before = contents(&target);
+    let error = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(
+        error.message().contains("holds 1 objects, such as public.mine"),
+        "{error}"
+    );
+    assert_eq!(error.state(), Some("nothing was changed in any database"));
+    assert_eq!(contents(&target), before);
+}
+
+#[test]
+fn missing_extensions_are_told_before_anything_is_changed() {
+    let place = directory();
+    let file = plain(
+        place.path(),
+        "CREATE TABLE a (b int);\nCREATE EXTENSION IF NOT EXISTS \"no such\" WITH SCHEMA public;",
+    );
+    let target = support::database("extension");
+    let error = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    assert!(error.message().ends_with("does not have: no such"), "{error}");
+    assert_eq!(contents(&target), Vec::<String>::new());
+}
+
+#[test]
+fn missing_roles_are_all_named_and_can_be_created() {
+    let place = directory();
+    let source = support::database("roles");
+    execute(
+        &source,
+        "create role giver; create role \"Odd one\"; create table public.t (id int);
+         grant select on public.t to giver; create policy p on public.t to \"Odd one\" using (id > 0)",
+    );
+    let file = place.path().join("roles");
+    dump(&source, &file, &DumpOptions::default(), &Run::new()).unwrap();
+    execute(
+        &source,
+        "drop policy p on public.t; drop owned by giver; drop role giver; drop role \"Odd one\"",
+    );
+    let target = support::database("no roles");
+    let error = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap_err();
+    assert!(error.message().ends_with("does not have: Odd one, giver"), "{error}");
+    assert!(
+        error
+            .hint()
+            .unwrap()
+            .contains("create role \"Odd one\" nologin; create role \"giver\" nologin")
+    );
+    assert_eq!(contents(&target), Vec::<String>::new());
+
+    let (run, events) = listening();
+    let options = RestoreOptions {
+        ignore_errors: true,
+        ..RestoreOptions::default()
+    };
+    let restored = restore(&file, &target, &options, &run).unwrap();
+    assert!(warnings(&events).contains("Odd one, giver"));
+    assert_eq!(restored.passed_over.len(), 1);
+    let passed_over = &restored.passed_over[0];
+    assert_eq!(
+        (passed_over.class, passed_over.harmless, passed_over.count),
+        ("role missing", false, 2)
+    );
+    assert!(passed_over.first.contains("does not exist"));
+
+    let target = support::database("new roles");
+    let options = RestoreOptions {
+        create_roles: true,
+        ..RestoreOptions::default()
+    };
+    restore(&file, &target, &options, &Run::new()).unwrap();
+    assert_eq!(
+        one(
+            &target,
+            "select has_table_privilege('giver', 'public.t', 'select')::text"
+        ),
+        "true"
+    );
+    execute(
+        &target,
+        "drop policy p on public.t; drop owned by giver; drop role giver; drop role \"Odd one\"",
+    );
+}
+
+#[test]
+fn an_error_rolls_everything_back_and_is_named() {
+    let place = directory();
+    let file = plain(
+        place.path(),
+        "CREATE TABLE public.a (b int);\nCOPY public.a (b) FROM stdin;\n1\n2\n\\.\n\nCREATE TABLE public.c (d no_such_type);\n",
+    );
+    let target = support::database("rolled back");
+    let error = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap_err();
+    assert_eq!(error.message(), "type \"no_such_type\" does not exist");
+    assert_eq!(error.location().unwrap().line, 12);
+    assert_eq!(
+        error.state(),
+        Some("the transaction was rolled back: the database is as it was")
+    );
+    assert_eq!(contents(&target), Vec::<String>::new());
+
+    let options = RestoreOptions {
+        ignore_errors: true,
+        ..RestoreOptions::default()
+    };
+    let restored = restore(&file, &target, &options, &Run::new()).unwrap();
+    assert_eq!(restored.passed_over.len(), 1);
+    assert_eq!(restored.passed_over[0].class, "missing object");
+    assert_eq!(one(&target, "select count(*)::text from public.a"), "2");
+}
+
+#[test]
+fn settings_and_schemas_that_are_left_over_are_no_failure() {
+    let place = directory();
+    let file = plain(
+        place.path(),
+        "SET transaction_timeout_of_tomorrow = 0;\nCREATE SCHEMA public;\nALTER SCHEMA public OWNER TO nobody_here;\n\
+         COMMENT ON SCHEMA public IS 'x';\nCREATE TABLE public.a (b int);\nALTER TABLE public.a OWNER TO nobody_here;\n",
+    );
+    let target = support::database("leftovers");
+    let restored = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+    let found: Vec<(&str, bool)> = restored
+        .passed_over
+        .iter()
+        .map(|class| (class.class, class.harmless))
+        .collect();
+    assert_eq!(
+        found,
+        [("setting unknown to this server", true), ("already exists", true)]
+    );
+    assert_eq!(contents(&target), ["r public.a 0 "]);
+}
+
+#[test]
+fn clean_replaces_and_into_existing_adds() {
+    let place = directory();
+    let file = place.path().join("a");
+    dump_to(&file, Format::Custom);
+    for jobs in [1, 2] {
+        let target = support::database("cleaned");
+        execute(&target, "create table public.mine (id int)");
+        let with = |clean, into_existing| RestoreOptions {
+            clean,
+            into_existing,
+            jobs,
+            ..RestoreOptions::default()
+        };
+        restore(&file, &target, &with(false, true), &Run::new()).unwrap();
+        execute(&target, "delete from water.valve");
+        restore(&file, &target, &with(true, false), &Run::new()).unwrap();
+        assert_eq!(one(&target, "select count(*)::text from water.valve"), "100");
+        // What the dump does not hold stays.
+        execute(&target, "drop table public.mine");
+        assert_eq!(contents(&target), contents(source()));
+        let again = restore(&file, &target, &with(false, true), &Run::new()).unwrap_err();
+        assert!(again.message().contains("already exists"), "{again}");
+        assert_eq!(contents(&target), contents(source()));
+    }
+}
+
+#[test]
+fn a_created_database_gets_locale_and_settings() {
+    let place = directory();
+    let file = place.path().join("settings");
+    let source = support::server().target("With Settings");
+    execute(
+        &support::server().target("postgres"),
+        "create database \"With Settings\" template template0 encoding 'UTF8' lc_collate 'C' lc_ctype 'C.UTF-8'",
+    );
+    execute(
+        &source,
+        "alter database \"With Settings\" set search_path to a, public; alter database \"With Settings\" set work_mem to '5MB';
+         create table public.t (id int)",
+    );
+    dump(&source, &file, &DumpOptions::default(), &Run::new()).unwrap();
+    let target = support::server().target("Copy of \"it\"");
+    let options = RestoreOptions {
+        create: true,
+        ..RestoreOptions::default()
+    };
+    restore(&file, &target, &options, &Run::new()).unwrap();
+    let facts =
+        "select d.datctype || ' ' || pg_encoding_to_char(d.encoding) || ' ' || array_to_string(s.setconfig, ';')
+                 from pg_database d join pg_db_role_setting s on s.setdatabase = d.oid and s.setrole = 0
+                 where datname = current_database()";
+    assert_eq!(one(&target, facts), "C.UTF-8 UTF8 search_path=a, public;work_mem=5MB");
+    assert_eq!(one(&target, facts), one(&source, facts));
+}
+
+#[test]
+fn other_encodings_come_back() {
+    let place = directory();
+    let admin = support::server().target("postgres");
+    execute(
+        &admin,
+        "create database latin template template0 encoding 'LATIN1' locale 'C'",
+    );
+    let source = support::server().target("latin");
+    execute(
+        &source,
+        "create table public.\"grün\" (v text); insert into public.\"grün\" values ('é')",
+    );
+    for format in [Format::Custom, Format::Directory] {
+        let file = place.path().join(format!("{format:?}"));
+        let options = DumpOptions {
+            format,
+            ..DumpOptions::default()
+        };
+        dump(&source, &file, &options, &Run::new()).unwrap();
+        let target = support::database("from latin");
+        restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+        assert_eq!(one(&target, "select v from public.\"grün\""), "é");
+    }
+    let file = place.path().join("plain");
+    let options = DumpOptions {
+        format: Format::Plain,
+        ..DumpOptions::default()
+    };
+    dump(&source, &file, &options, &Run::new()).unwrap();
+    assert_refused(&file, "LATIN1, and plain dumps are restored in UTF-8 only");
+}
+
+/// PostGIS has a table of its own whose rows are dumped too.
+#[test]
+fn postgis_comes_back_into_an_empty_and_a_prepared_database() {
+    let source = support::database("postgis");
+    if one(
+        &source,
+        "select count(*)::text from pg_available_extensions where name = 'postgis'",
+    ) == "0"
+    {
+        println!("not tested: this server has no PostGIS");
+        return;
+    }
+    execute(
+        &source,
+        "create schema gis; set search_path = public; create extension postgis;
+         create table gis.well (id int primary key, place geometry(point, 21781));
+         insert into gis.well select g, st_setsrid(st_point(g, g), 21781) from generate_series(1, 100) g;
+         create index on gis.well using gist (place);
+         insert into spatial_ref_sys (srid, auth_name, auth_srid, srtext, proj4text) values (990001, 'me', 1, 'x', 'y')",
+    );
+    let place = directory();
+    for (format, jobs) in [(Format::Custom, 1), (Format::Plain, 1), (Format::Directory, 2)] {
+        let file = place.path().join(format!("{format:?}"));
+        let options = DumpOptions {
+            format,
+            ..DumpOptions::default()
+        };
+        dump(&source, &file, &options, &Run::new()).unwrap();
+        for prepared in [false, true] {
+            let target = support::database("gis");
+            if prepared {
+                // What people do before they restore: the rows of the dump are there already, and the schema too.
+                execute(
+                    &target,
+                    "create schema gis; create extension postgis schema public;
+                     insert into public.spatial_ref_sys (srid, auth_name, auth_srid, srtext, proj4text) values (990001, 'me', 1, 'x', 'y')",
+                );
+            }
+            let options = RestoreOptions {
+                jobs,
+                ..RestoreOptions::default()
+            };
+            let restored = restore(&file, &target, &options, &Run::new()).unwrap();
+            let found: Vec<(&str, bool, u64)> = restored
+                .passed_over
+                .iter()
+                .map(|class| (class.class, class.harmless, class.count))
+                .collect();
+            if prepared {
+                assert_eq!(found.len(), 2);
+                assert!(found.contains(&("already exists", true, 1)), "{found:?}");
+                assert!(found.contains(&("rows of an extension", true, 1)), "{found:?}");
+            } else {
+                assert_eq!(found, []);
+            }
+            assert_eq!(
+                one(
+                    &target,
+                    "select count(*)::text from public.spatial_ref_sys where srid = 990001"
+                ),
+                "1"
+            );
+            assert_eq!(contents(&target), contents(&source));
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_restore_leaves_the_database_as_it_was() {
+    let place = directory();
+    let file = place.path().join("a");
+    dump_to(&file, Format::Custom);
+    for (jobs, create) in [(1, false), (1, true), (2, true)] {
+        let target = if create {
+            support::server().target("cancelled restore")
+        } else {
+            support::database("cancelled")
+        };
+        let run = Run::new();
+        let cancel = run.cancel().clone();
+        let listener = {
+            let cancel = cancel.clone();
+            move |event| {
+                if let Event::Progress { unit: "tables", .. } = event {
+                    cancel.cancel();
+                }
+            }
+        };
+        // The same run with a listener.
+        let run = run.on_event(listener);
+        let options = RestoreOptions {
+            jobs,
+            create,
+            ..RestoreOptions::default()
+        };
+        let error = restore(&file, &target, &options, &run).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+        if create {
+            let there = "select count(*)::text from pg_database where datname = 'cancelled restore'";
+            assert_eq!(one(&support::server().target("postgres"), there), "0");
+            assert_eq!(
+                error.state(),
+                Some("the database \"cancelled restore\" was created and dropped again")
+            );
+        } else {
+            assert_eq!(contents(&target), Vec::<String>::new());
+            assert_eq!(
+                error.state(),
+                Some("the transaction was rolled back: the database is as it was")
+            );
+        }
+    }
+}
+
+#[test]
+fn schemas_can_be_left_out_when_restoring() {
+    let place = directory();
+    let file = place.path().join("a");
+    dump_to(&file, Format::Custom);
+    for jobs in [1, 2] {
+        let target = support::database("without");
+        let options = RestoreOptions {
+            exclude_schemas: vec!["audit".into(), "Odd schema".into()],
+            jobs,
+            ..RestoreOptions::default()
+        };
+        restore(&file, &target, &options, &Run::new()).unwrap();
+        let expected: Vec<String> = contents(source())
+            .into_iter()
+            .filter(|line| !line.contains("audit.") && !line.contains("Odd schema"))
+            .collect();
+        assert_eq!(contents(&target), expected);
+    }
+}
+
+#[test]
+fn templates_and_read_only_databases_are_refused() {
+    let place = directory();
+    let file = place.path().join("a");
+    dump_to(&file, Format::Custom);
+    let error = restore(
+        &file,
+        &support::server().target("template1"),
+        &RestoreOptions::default(),
+        &Run::new(),
+    )
+    .unwrap_err();
+    assert!(error.message().contains("is a template"), "{error}");
+    let target = support::database("read only");
+    let name = one(&target, "select current_database()");
+    execute(
+        &target,
+        &format!("alter database \"{name}\" set default_transaction_read_only to on"),
+    );
+    let error = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap_err();
+    assert!(error.message().contains("is read-only"), "{error}");
+}
+
+#[test]
+fn a_killed_restore_leaves_the_database_as_it_was() {
+    let place = directory();
+    let file = plain(
+        place.path(),
+        "CREATE TABLE public.a (b int);\nSELECT pg_catalog.pg_sleep(60);\nCREATE TABLE public.c (b int);\n",
+    );
+    let target = support::database("killed");
+    let mut process = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "restore_of_another_process"])
+        .env("PUM_TEST_TARGET", target.to_string())
+        .env("PUM_TEST_FILE", &file)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    wait_for("the restore", || {
+        one(
+            &target,
+            "select count(*)::text from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'",
+        ) != "0"
+    });
+    process.kill().unwrap();
+    process.wait().unwrap();
+    wait_for("the end of its session", || sessions(&target, "pum") == "1");
+    assert_eq!(contents(&target), Vec::<String>::new());
+}
+
+/// No test by itself: the other half of the test that kills a process.
+#[test]
+fn restore_of_another_process() {
+    let (Ok(target), Some(file)) = (std::env::var("PUM_TEST_TARGET"), std::env::var_os("PUM_TEST_FILE")) else {
+        return;
+    };
+    let target = Target::new(&target).unwrap();
+    restore(file.as_ref(), &target, &RestoreOptions::default(), &Run::new()).unwrap();
+}
+
+#[test]
+fn what_is_left_aside_is_told() {
+    let place = directory();
+    let file = plain(place.path(), "CREATE TABLE public.a (b int);\n");
+    let admin = support::server().target("postgres");
+    execute(
+        &admin,
+        "create database narrow template template0 encoding 'LATIN1' locale 'C'",
+    );
+    let (run, events) = listening();
+    let options = RestoreOptions {
+        jobs: 2,
+        ..RestoreOptions::default()
+    };
+    restore(&file, &support::server().target("narrow"), &options, &run).unwrap();
+    let warnings = warnings(&events);
+    assert!(warnings.contains("a plain dump is restored by one job"), "{warnings}");
+    assert!(warnings.contains("is in LATIN1 and the dump in UTF8"), "{warnings}");
+}
