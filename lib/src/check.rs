@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::catalog::{Catalog, Filter};
+use crate::catalog::{Catalog, Filter, ObjectId};
 use crate::connection::Connection;
 use crate::diff::Diff;
 use crate::error::{Error, ErrorKind, Result};
@@ -40,11 +40,31 @@ pub fn check(left: &Target, right: &Target, filter: &Filter, run: &Run) -> Resul
     });
     let ((left, mut left_connection), (right, mut right_connection)) = (left?, right?);
     let mut diff = Diff::between(&left, &right);
-    let warnings = spelling::settle(
+    let mut warnings = spelling::settle(
         &mut diff,
         (&left, &mut left_connection),
         (&right, &mut right_connection),
     )?;
-    habit::classify(&mut diff, [&left, &right]);
+    warnings.extend(column_order(&habit::classify(&mut diff, [&left, &right])));
     Ok(Report::new(&left, &right, diff, warnings, filter))
+}
+
+/// The order of columns is compared of no relation; of views it is told, since their text shows it.
+fn column_order(views: &[ObjectId]) -> Option<String> {
+    const NAMED: usize = 5;
+    let names: Vec<String> = views
+        .iter()
+        .take(NAMED)
+        .map(|view| format!("{}.{}", view.schema, view.name))
+        .collect();
+    let more = match views.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    (!views.is_empty()).then(|| {
+        format!(
+            "only the order of the columns differs in {}{more}, and that is not compared",
+            names.join(", ")
+        )
+    })
 }

@@ -5,15 +5,13 @@
 
 use std::fmt;
 
-use crate::catalog::{Catalog, Habit};
-use crate::diff::{Change, Diff, Difference};
+use crate::catalog::{Catalog, Habit, ObjectId};
+use crate::diff::{AttributeChange, Change, Diff, Difference};
 
 /// A class of differences that change nothing for the users of a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Class {
-    /// The columns of a view stand in another order, as after `select *` over a table that grew.
-    /// `check` tells it and does not count it, as it does not compare the order of a table's columns.
-    ColumnOrder,
     /// The sequence behind a column has another type or owner, and hands out the same numbers to the same column, as
     /// after a restore of a dump from before PostgreSQL 10. `check` counts it; a rehearsal tells it and goes on.
     Serial,
@@ -22,47 +20,61 @@ pub enum Class {
 impl fmt::Display for Class {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Class::ColumnOrder => "order of columns only",
             Class::Serial => "same numbers for the same column",
         })
     }
 }
 
-/// Marks the differences that are nothing but habit.
-pub(crate) fn classify(diff: &mut Diff, catalogs: [&Catalog; 2]) {
+/// Takes out the differences that are in the order of columns only, which is compared of no relation, and returns whose
+/// they are; marks the others that are nothing but habit.
+pub(crate) fn classify(diff: &mut Diff, catalogs: [&Catalog; 2]) -> Vec<ObjectId> {
+    let mut in_another_order = Vec::new();
     diff.retain(|difference| {
-        difference.class = class_of(difference, catalogs);
+        if difference.change != Change::Changed {
+            return true;
+        }
+        match difference.object.kind.habit() {
+            Some(Habit::ColumnOrder { definition }) if only_order(difference, definition) => {
+                in_another_order.push(difference.object.clone());
+                return false;
+            }
+            Some(Habit::Serial { serves, attributes }) if only_serial(difference, serves, attributes, catalogs) => {
+                difference.class = Some(Class::Serial);
+            }
+            _ => {}
+        }
         true
     });
+    in_another_order
 }
 
-fn class_of(difference: &Difference, catalogs: [&Catalog; 2]) -> Option<Class> {
-    if difference.change != Change::Changed {
-        return None;
+fn only_order(difference: &Difference, definition: &str) -> bool {
+    match difference.attributes.as_slice() {
+        [
+            AttributeChange {
+                name,
+                left: Some(left),
+                right: Some(right),
+            },
+        ] => name == definition && same_columns_in_another_order(left, right),
+        _ => false,
     }
-    match difference.object.kind.habit()? {
-        Habit::ColumnOrder { definition } => {
-            let [attribute] = difference.attributes.as_slice() else {
-                return None;
-            };
-            let (left, right) = (attribute.left.as_deref()?, attribute.right.as_deref()?);
-            (attribute.name == *definition && same_columns_in_another_order(left, right)).then_some(Class::ColumnOrder)
-        }
-        Habit::Serial { serves, attributes } => {
-            let habitual = difference
-                .attributes
-                .iter()
-                .all(|attribute| attributes.contains(&attribute.name.as_str()));
-            let served = catalogs.map(|catalog| {
-                let object = &difference.object;
-                let found = catalog
-                    .objects(object.kind)?
-                    .find(&object.schema, &object.relation, &object.name)?;
-                found.attribute(serves).map(str::to_owned)
-            });
-            (habitual && served[0].is_some() && served[0] == served[1]).then_some(Class::Serial)
-        }
-    }
+}
+
+fn only_serial(difference: &Difference, serves: &str, attributes: &[&str], catalogs: [&Catalog; 2]) -> bool {
+    let object = &difference.object;
+    let [left, right] = catalogs.map(|catalog| {
+        let found = catalog
+            .objects(object.kind)?
+            .find(&object.schema, &object.relation, &object.name)?;
+        found.attribute(serves)
+    });
+    left.is_some()
+        && left == right
+        && difference
+            .attributes
+            .iter()
+            .all(|attribute| attributes.contains(&attribute.name.as_str()))
 }
 
 /// Whether two definitions of a view, as `pg_get_viewdef` writes them, are one `SELECT` whose target lists hold the

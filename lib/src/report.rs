@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 
 use crate::catalog::{Catalog, Filter, Kind};
 use crate::diff::{Diff, Difference};
-use crate::habit::Class;
 
 pub use text::TextOptions;
 
@@ -81,22 +80,14 @@ impl Report {
         self
     }
 
-    /// Whether no difference was found that counts: the order of a view's columns does not.
+    /// Whether no difference was found.
     pub fn same(&self) -> bool {
-        self.counted() == 0
+        self.diff.is_empty()
     }
 
-    /// Whether all differences are such that the databases behave the same for their users; see [`Class`].
+    /// Whether all differences are such that the databases behave the same for their users; see [`crate::Class`].
     pub fn behaves_the_same(&self) -> bool {
         self.differences().iter().all(|difference| difference.class.is_some())
-    }
-
-    /// How many differences count.
-    pub(crate) fn counted(&self) -> usize {
-        self.differences()
-            .iter()
-            .filter(|difference| difference.class != Some(Class::ColumnOrder))
-            .count()
     }
 
     /// The left database.

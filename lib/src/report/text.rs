@@ -89,18 +89,12 @@ impl Writer {
             self.line(format!("ignored: {}", names.join(", ")));
         }
         self.line("");
-        let verdict = match report.counted() {
+        let verdict = match report.differences().len() {
             0 => self.painted(GREEN, "No differences."),
             1 => self.painted(RED, "1 difference."),
             count => self.painted(RED, &format!("{count} differences.")),
         };
         self.line(verdict);
-        let uncounted = report.differences().len() - report.counted();
-        if uncounted > 0 {
-            self.line(format!(
-                "{uncounted} more in the order of a view's columns only, not counted."
-            ));
-        }
     }
 
     fn summary(&mut self, report: &Report) {
