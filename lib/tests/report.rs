@@ -1,4 +1,5 @@
 //! What is left out of a comparison, what it says, and where it must not write.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use pum::{Catalog, Connection, Filter, Report, Run, Target, TextOptions, check};

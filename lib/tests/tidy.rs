@@ -1,4 +1,5 @@
 //! What holds the house in order: lists, files and pages that must name the same things.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
 use std::collections::BTreeSet;
