@@ -32,18 +32,15 @@ pub(crate) fn supervise(mut command: Command, name: &str, input: &[u8], run: &Ru
     let refused = |error: std::io::Error| Error::new(ErrorKind::Program, format!("cannot run \"{program}\": {error}"));
     // One pipe for both keeps the order of what they say.
     let (reader, writer) = std::io::pipe().map_err(refused)?;
-    let mut process = command
+    command
         .stdin(Stdio::piped())
         .stdout(writer.try_clone().map_err(refused)?)
-        .stderr(writer)
-        .process_group(0)
-        .spawn()
-        .map_err(refused)?;
+        .stderr(writer);
+    let mut group = Group::start(&mut command).map_err(refused)?;
     // It holds the ends of the pipe that the program writes to.
     drop(command);
-    let stdin = process.stdin.take();
+    let stdin = group.process().stdin.take();
     let silence = listen(reader, name, run);
-    let mut group = Group { process, status: None };
     if let Some(mut stdin) = stdin.as_ref() {
         // A program that does not read it has its reasons, and tells them by its exit.
         let _ = std::io::Write::write_all(&mut stdin, input);
@@ -89,21 +86,34 @@ fn listen(reader: PipeReader, name: &str, run: &Run) -> Receiver<()> {
     silence
 }
 
-/// A process and all that it started; ended when dropped.
-struct Group {
+/// A process that leads a group of its own, and all that it started; ended when dropped.
+pub(crate) struct Group {
     process: Child,
     status: Option<ExitStatus>,
 }
 
 impl Group {
-    fn reap(&mut self) -> Option<ExitStatus> {
+    /// Starts a command in a process group of its own.
+    pub(crate) fn start(command: &mut Command) -> std::io::Result<Group> {
+        let process = command.process_group(0).spawn()?;
+        Ok(Group { process, status: None })
+    }
+
+    /// The process, for its pipes.
+    pub(crate) fn process(&mut self) -> &mut Child {
+        &mut self.process
+    }
+
+    /// How it ended, once it has.
+    pub(crate) fn reap(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.process.try_wait().ok().flatten();
         }
         self.status
     }
 
-    fn end(&mut self) {
+    /// Asks it to end, and ends it when it does not within five seconds.
+    pub(crate) fn end(&mut self) {
         // Only while the process is not reaped does its number still mean it.
         let group = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
         let (None, Some(group)) = (self.reap(), group) else {

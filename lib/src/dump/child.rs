@@ -6,17 +6,16 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
-
-use rustix::process::{Pid, Signal, kill_process_group};
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Event, Run};
+use crate::supervise::Group;
 
 /// How much of what a program says is kept.
 const MAX_LINE: usize = 8 * 1024;
@@ -24,17 +23,13 @@ const MAX_COMPLAINTS: usize = 1000;
 const MAX_LINES_OF_COMPLAINT: usize = 20;
 const MAX_OTHER: usize = 20;
 
-/// How long a program may take to end by itself once it is asked to: it cancels its statements in the server then.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// A running program.
 pub(super) struct Child {
-    process: std::process::Child,
+    group: Group,
     name: String,
     said: Arc<Mutex<Said>>,
     // Disconnected when the program closed its stderr, which it does when it ends.
     ended: Receiver<()>,
-    status: Option<ExitStatus>,
 }
 
 /// What a program said, apart from how far it is.
@@ -89,19 +84,15 @@ impl Child {
             .unwrap_or(&program)
             .to_string_lossy()
             .into_owned();
-        let mut process = command
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::Program,
-                    format!("cannot run \"{}\": {error}", Path::new(&program).display()),
-                )
-            })?;
+        let mut group = Group::start(command.stderr(Stdio::piped())).map_err(|error| {
+            Error::new(
+                ErrorKind::Program,
+                format!("cannot run \"{}\": {error}", Path::new(&program).display()),
+            )
+        })?;
         let said = Arc::new(Mutex::new(Said::default()));
         let (sender, ended) = channel();
-        if let Some(stderr) = process.stderr.take() {
+        if let Some(stderr) = group.process().stderr.take() {
             let mut listener = Listener {
                 said: Arc::clone(&said),
                 run: run.clone(),
@@ -115,17 +106,16 @@ impl Child {
             });
         }
         Ok(Child {
-            process,
+            group,
             name,
             said,
             ended,
-            status: None,
         })
     }
 
     /// The program's stdout, when the command piped it.
     pub(super) fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
-        self.process.stdout.take()
+        self.group.process().stdout.take()
     }
 
     /// Waits until it ends; `tick` is called about ten times a second.
@@ -143,12 +133,12 @@ impl Child {
             } else {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            if let Some(status) = self.reap() {
+            if let Some(status) = self.group.reap() {
                 break status;
             }
             tick();
             if run.cancel().is_cancelled() {
-                self.end();
+                self.group.end();
                 return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
             }
         };
@@ -158,34 +148,6 @@ impl Child {
         }
         let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(Ended { status, said })
-    }
-
-    fn reap(&mut self) -> Option<ExitStatus> {
-        if self.status.is_none() {
-            self.status = self.process.try_wait().ok().flatten();
-        }
-        self.status
-    }
-
-    fn end(&mut self) {
-        let group = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
-        if let (None, Some(group)) = (self.reap(), group) {
-            let _ = kill_process_group(group, Signal::TERM);
-            let deadline = Instant::now() + PATIENCE;
-            while self.reap().is_none() && Instant::now() < deadline {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            if self.status.is_none() {
-                let _ = kill_process_group(group, Signal::KILL);
-                self.status = self.process.wait().ok();
-            }
-        }
-    }
-}
-
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.end();
     }
 }
 
