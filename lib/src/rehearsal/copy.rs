@@ -17,7 +17,8 @@ pub(super) struct Likeness {
     ctype: String,
     provider: String,
     locale: Option<String>,
-    /// `ALTER DATABASE ... SET`, which custom dumps leave out.
+    /// What `ALTER DATABASE` and `ALTER ROLE` have set for the user of production, weaker before stronger. Custom dumps
+    /// leave it out, and deltas may count on a `search_path`.
     settings: Vec<(String, String)>,
     roles: Vec<String>,
     extensions: Vec<String>,
@@ -39,8 +40,12 @@ impl Likeness {
             ));
         };
         let settings = production.query(
+            // Whatever the default is, pum upgrades in transactions that may write, and a restore needs one.
             "select split_part(s, '=', 1), substr(s, strpos(s, '=') + 1) from pg_db_role_setting, unnest(setconfig) s \
-             where setdatabase = (select oid from pg_database where datname = current_database()) and setrole = 0",
+             where setdatabase in (0, (select oid from pg_database where datname = current_database())) \
+             and setrole in (0, (select oid from pg_roles where rolname = session_user)) \
+             and split_part(s, '=', 1) <> 'default_transaction_read_only' \
+             order by setrole <> 0, setdatabase <> 0",
             &[],
         )?;
         let roles = production.query(
@@ -213,7 +218,12 @@ pub(super) fn prepare(target: &Target, like: &Likeness, overwrite: bool, run: &R
         if exists(&mut maintenance, target)? {
             maintenance
                 .execute(&format!("drop database {quoted}"))
-                .map_err(failed("dropped"))?;
+                .map_err(|error| match error.sqlstate() {
+                    Some("55006") => error
+                        .within(format_args!("the database {target} cannot be dropped"))
+                        .with_hint("somebody else works with it, perhaps another rehearsal: wait for its end, or name another database"),
+                    _ => failed("dropped")(error),
+                })?;
         }
         let wanted = format!("create database {quoted} template template0 {}", like.locale_options());
         if let Err(error) = maintenance.execute(&wanted) {
@@ -236,18 +246,15 @@ pub(super) fn prepare(target: &Target, like: &Likeness, overwrite: bool, run: &R
     // An empty database of somebody else may not let itself be marked; then it is refused the next time, when full.
     let _ = maintenance.execute(&format!("comment on database {quoted} is {}", quote_literal(MARK)));
     for (setting, value) in &like.settings {
-        let applied = maintenance
-            .query(
-                "select set_config($1::text, $2::text, false)",
-                &[Some(setting), Some(value)],
-            )
-            .and_then(|_| {
-                maintenance.execute(&format!(
-                    "alter database {quoted} set {} from current",
-                    qualified(setting)
-                ))
-            });
+        // In a transaction, so that it is set for the copy only and not for this session.
+        let applied = maintenance.execute(&format!(
+            "begin; select set_config({}, {}, true); alter database {quoted} set {} from current; commit",
+            quote_literal(setting),
+            quote_literal(value),
+            qualified(setting)
+        ));
         if let Err(error) = applied {
+            maintenance.rollback();
             run.emit(Event::Warning(format!(
                 "the copy does not have production's setting {setting}: {}",
                 error.message()
