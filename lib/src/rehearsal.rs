@@ -92,7 +92,9 @@ pub struct Rehearsal {
     applied: Applied,
     restored: Restored,
     report: Report,
-    // The copy lives as long as the rehearsal: production is compared with it afterwards.
+    // The copy lives as long as the rehearsal: production is compared with it afterwards. A session on it keeps another
+    // rehearsal from dropping it.
+    _held: Connection,
     _server: Option<Server>,
 }
 
@@ -158,10 +160,8 @@ impl Flow<'_> {
         let snapshot = production.query("select pg_export_snapshot()", &[])?;
         let snapshot = snapshot.value(0, 0).unwrap_or_default().to_owned();
         let history = History::read(&mut production, &options.upgrade.table)?;
-        let planned = match (&history, options.baseline) {
-            (Some(history), _) => history.clone(),
-            (None, Some(version)) => History::baselined(options.upgrade.table.clone(), version),
-            (None, None) => return Err(no_history(self.production, &options.upgrade)),
+        let Some(planned) = planned(history.as_ref(), options) else {
+            return Err(no_history(self.production, &options.upgrade));
         };
         let plan = Plan::new(&deltas, &planned, options.upgrade.max_version)?;
         let scripts = digests(&plan)?;
@@ -206,6 +206,7 @@ impl Flow<'_> {
             shown(COPY, options.test.as_ref())
         ))?;
         copy::prepare(&test, &like, options.overwrite, self.run)?;
+        let held = Connection::open(&test, self.run)?;
         let restore_options = RestoreOptions {
             exclude_schemas: options.exclude_schemas.clone(),
             ignore_errors: options.ignore_restore_errors,
@@ -262,6 +263,7 @@ impl Flow<'_> {
             applied,
             restored,
             report,
+            _held: held,
             _server: server,
         })
     }
@@ -336,6 +338,14 @@ fn fingerprint_filter(options: &RehearsalOptions) -> Filter {
         upgrades_table: Some((table.schema.clone(), table.name.clone())),
         ..Filter::default()
     }
+}
+
+/// The history that production's plan is made with: its own, or that of the baseline that it will have.
+fn planned(history: Option<&History>, options: &RehearsalOptions) -> Option<History> {
+    history.cloned().or_else(|| {
+        let version = options.baseline?;
+        Some(History::baselined(options.upgrade.table.clone(), version))
+    })
 }
 
 fn no_history(production: &Target, options: &UpgradeOptions) -> Error {
@@ -447,6 +457,12 @@ impl Rehearsal {
         let deltas = Deltas::read(&options.directories)?;
         if digests(&self.plan)? != self.scripts {
             return Err(again("a delta was changed"));
+        }
+        let due = planned(self.history.as_ref(), &self.options)
+            .map(|history| Plan::new(&deltas, &history, options.max_version))
+            .transpose()?;
+        if due.as_ref() != Some(&self.plan) {
+            return Err(again("a delta came or went"));
         }
         let connection = lock.connection();
         if History::read(connection, &options.table)? != self.history {

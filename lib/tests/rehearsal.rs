@@ -213,6 +213,24 @@ fn a_test_database_is_made_taken_when_empty_and_never_somebody_elses() {
 }
 
 #[test]
+fn a_copy_in_use_is_not_dropped_by_another_rehearsal() {
+    let production = town("arvel", "1.0.0");
+    let options = RehearsalOptions {
+        test: Some(support::server().target("in_use")),
+        ..options()
+    };
+    let first = rehearse(&production, &options, &Run::new()).unwrap();
+    let error = refused(rehearse(&production, &options, &Run::new()));
+    assert_eq!(error.sqlstate(), Some("55006"));
+    assert!(
+        error.hint().unwrap().contains("another rehearsal"),
+        "{:?}",
+        error.hint()
+    );
+    assert!(first.carry_out(&Run::new()).unwrap().report.same());
+}
+
+#[test]
 fn settings_of_the_database_come_along() {
     let production = town("arvel", "1.0.0");
     let name = Connection::open(&production, &Run::new())
@@ -221,7 +239,11 @@ fn settings_of_the_database_come_along() {
         .unwrap();
     execute(
         &production,
-        &format!("alter database {name} set search_path = water, public; alter database {name} set work_mem = '7MB'"),
+        &format!(
+            "alter database {name} set role_s.a = 'weaker'; alter role postgres in database {name} set role_s.a = 'it''s'; \
+             alter database {name} set search_path = water, public; alter database {name} set work_mem = '7MB'; \
+             alter database {name} set default_transaction_read_only = on"
+        ),
     );
     let test = support::server().target("with_settings");
     rehearse(
@@ -236,13 +258,13 @@ fn settings_of_the_database_come_along() {
     let mut connection = Connection::open_for_scripts(&test, &Run::new()).unwrap();
     let rows = connection
         .query(
-            "select current_setting('search_path'), current_setting('work_mem')",
+            "select current_setting('search_path'), current_setting('work_mem'), current_setting('role_s.a')",
             &[],
         )
         .unwrap();
     assert_eq!(
-        (rows.value(0, 0), rows.value(0, 1)),
-        (Some("water, public"), Some("7MB"))
+        (rows.value(0, 0), rows.value(0, 1), rows.value(0, 2)),
+        (Some("water, public"), Some("7MB"), Some("it's"))
     );
 }
 
@@ -264,6 +286,20 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
         baseline: Some("1.3.1".parse().unwrap()),
         ..options()
     };
+    // A delta that came since is seen before the baseline is written.
+    let directory = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(water("deltas")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), directory.path().join(file.file_name())).unwrap();
+    }
+    let mut of_copy = options.clone();
+    of_copy.upgrade.directories = vec![directory.path().to_owned()];
+    let rehearsal = rehearse(&production, &of_copy, &Run::new()).unwrap();
+    std::fs::write(directory.path().join("delta_1.3.2_new.sql"), "select 1;").unwrap();
+    let error = rehearsal.carry_out(&Run::new()).err().unwrap();
+    assert!(error.message().contains("a delta came or went"), "{error}");
+    assert_eq!(pum::history(&production, &table(), &Run::new()).unwrap(), None);
+
     let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
     assert_eq!(pum::history(&production, &table(), &Run::new()).unwrap(), None);
     assert!(rehearsal.carry_out(&Run::new()).unwrap().report.same());
