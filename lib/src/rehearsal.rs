@@ -206,7 +206,6 @@ impl Flow<'_> {
             shown(COPY, options.test.as_ref())
         ))?;
         copy::prepare(&test, &like, options.overwrite, self.run)?;
-        let held = Connection::open(&test, self.run)?;
         let restore_options = RestoreOptions {
             exclude_schemas: options.exclude_schemas.clone(),
             ignore_errors: options.ignore_restore_errors,
@@ -216,6 +215,7 @@ impl Flow<'_> {
             ..RestoreOptions::default()
         };
         let restored = restore(&file, &test, &restore_options, self.run)?;
+        let held = Connection::open(&test, self.run)?;
         drop(private);
         if let (None, Some(version)) = (&history, options.baseline) {
             let mut lock = Lock::take(&test, &options.upgrade.table, options.upgrade.wait, self.run)?;

@@ -59,7 +59,7 @@ pub(crate) struct Test {
     #[arg(long)]
     pub(crate) overwrite_test: bool,
 
-    /// Dump and restore so many tables at once
+    /// Restore so many tables at once
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: u16,
 

@@ -47,7 +47,7 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
         left_alone("The upgraded copy is not what it must be")?;
         return Ok(Exit::Different);
     }
-    if rehearsal.plan().steps.is_empty() {
+    if rehearsal.plan().steps.is_empty() && rehearsal.baselines().is_none() {
         left_alone("The rehearsal is clean, and nothing is due")?;
         return Ok(Exit::Done);
     }
