@@ -120,7 +120,7 @@ pub fn rehearse(production: &Target, options: &RehearsalOptions, run: &Run) -> R
         phases: if options.expected.is_some() { 6 } else { 5 },
     }
     .rehearse()
-    .map_err(|error| error.with_state("production was only read"))
+    .map_err(|error| error.add_state("production was only read"))
 }
 
 struct Flow<'a> {
@@ -282,8 +282,7 @@ impl Flow<'_> {
                 ErrorKind::Refused,
                 format!("the {what} database is {other}, under another name or the same"),
             )
-            .with_hint("name another database; pum would overwrite this one")
-            .with_state("nothing was read or changed"))
+            .with_hint("name another database; pum would overwrite this one"))
         };
         if let Some(test) = &mut test
             && same_database(production, test)?

@@ -107,6 +107,9 @@ pub(super) fn start_server(production: &mut Connection, options: &RehearsalOptio
         run,
     )
     .map_err(|error| {
+        if error.kind() != ErrorKind::Program {
+            return error;
+        }
         let hint = "or name a test database (-pt) and one to compare with (-pc) on a server of yours";
         let hint = error
             .hint()
