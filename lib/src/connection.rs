@@ -21,6 +21,8 @@ pub struct Connection {
     run: Run,
     // Set once the cancel request is sent, and while cleaning up: cancelling must not stop a ROLLBACK.
     cancel_seen: bool,
+    // Whether the request was sent for the statement that runs.
+    cancel_sent: bool,
     // Whether the server can notice our end.
     watched: bool,
     last_notice: Option<ServerError>,
@@ -196,6 +198,7 @@ impl Connection {
             target: target.clone(),
             run: run.clone(),
             cancel_seen: false,
+            cancel_sent: false,
             watched: false,
             last_notice: None,
             repeated: 0,
@@ -429,7 +432,12 @@ impl Connection {
                         break;
                     }
                 }
-                ExecStatusType::PGRES_COPY_OUT => while self.pg.drop_copy_data().is_some() {},
+                ExecStatusType::PGRES_COPY_OUT => {
+                    if let Err(lost) = self.drop_copy() {
+                        first.get_or_insert(lost);
+                        break;
+                    }
+                }
                 ExecStatusType::PGRES_COPY_BOTH => {
                     // Only a replication connection can get here, and pum opens none.
                     return Err(Error::new(ErrorKind::Server, "the server began a replication copy"));
@@ -447,7 +455,17 @@ impl Connection {
         self.deliver_notices();
         self.tell_repeated();
         self.cancel_seen = cancel_before;
+        self.cancel_sent = false;
         first.map_or(Ok(()), Err)
+    }
+
+    fn drop_copy(&mut self) -> Result<()> {
+        while let Some(came) = self.pg.drop_copy_data() {
+            if !came {
+                self.wait(false)?;
+            }
+        }
+        Ok(())
     }
 
     fn feed(&mut self, copy: Option<CopySource<'_>>) -> Result<()> {
@@ -455,8 +473,9 @@ impl Connection {
             self.end_copy(Some(c"the script holds no data for COPY"))?;
             return Ok(());
         };
+        let cancellable = !self.cancel_seen;
         loop {
-            if !self.cancel_seen && self.run.cancel().is_cancelled() {
+            if cancellable && self.run.cancel().is_cancelled() {
                 self.end_copy(Some(c"cancelled"))?;
                 return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
             }
@@ -509,9 +528,9 @@ impl Connection {
     }
 
     /// Waits until the socket has something for us (or takes something), or the run is cancelled: then the server is
-    /// asked to cancel, once, and the waiting goes on for its answer.
+    /// asked to cancel, again each second, because a request that comes before its statement is lost.
     fn wait(&mut self, write: bool) -> Result<()> {
-        use rustix::event::{PollFd, PollFlags, poll};
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let cancel = self.run.cancel().clone();
         let watch_cancel = !self.cancel_seen;
         let mut cancelled = false;
@@ -528,7 +547,9 @@ impl Connection {
             if watch_cancel && let Some(descriptor) = cancel.descriptor() {
                 descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
             }
-            match poll(&mut descriptors, None) {
+            let second = Timespec { tv_sec: 1, tv_nsec: 0 };
+            match poll(&mut descriptors, self.cancel_sent.then_some(&second)) {
+                Ok(0) => cancelled = true,
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     return Err(Error::new(
@@ -546,6 +567,7 @@ impl Connection {
         }
         if cancelled {
             self.cancel_seen = true;
+            self.cancel_sent = true;
             self.pg.cancel();
         }
         if !self.pg.consume_input() {

@@ -175,6 +175,30 @@ fn children_get_the_connection_by_environment() {
 }
 
 #[test]
+fn cancelling_ends_a_copy_to_stdout_and_a_copy_from_a_long_script() {
+    let target = support::database("cancel_copy");
+    Connection::open(&target, &Run::new())
+        .unwrap()
+        .execute("create table public.t (a int)")
+        .unwrap();
+    for sql in ["copy (select pg_sleep(60)) to stdout", "copy public.t from stdin"] {
+        let run = Run::new();
+        let mut connection = Connection::open(&target, &run).unwrap();
+        let cancel = run.cancel().clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(200));
+            cancel.cancel();
+        });
+        let begun = Instant::now();
+        let error = connection
+            .run_statement(sql, Some(&mut || Ok(Some(b"1\n".repeat(1000)))))
+            .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{sql}: {error}");
+        assert!(begun.elapsed() < Duration::from_secs(20), "{sql}");
+    }
+}
+
+#[test]
 fn no_variable_of_the_environment_leads_away_from_a_throw_away_server() {
     let program = std::env::current_exe().unwrap();
     let output = std::process::Command::new(program)

@@ -286,15 +286,16 @@ impl Pg {
         }
     }
 
-    /// Reads and drops one piece of COPY OUT data: `Some(n)` bytes, `None` at the end or on an error.
-    pub(crate) fn drop_copy_data(&mut self) -> Option<usize> {
+    /// Drops the next piece of COPY OUT data: `Some(true)`: one came; `Some(false)`: wait for it; `None`: that was all,
+    /// or an error.
+    pub(crate) fn drop_copy_data(&mut self) -> Option<bool> {
         let mut buffer: *mut c_char = ptr::null_mut();
         // SAFETY: libpq allocates the buffer, freed below.
-        let length = unsafe { pq_sys::PQgetCopyData(self.connection.as_ptr(), &raw mut buffer, 0) };
+        let length = unsafe { pq_sys::PQgetCopyData(self.connection.as_ptr(), &raw mut buffer, 1) };
         if !buffer.is_null() {
             unsafe { pq_sys::PQfreemem(buffer.cast()) };
         }
-        usize::try_from(length).ok().filter(|length| *length > 0)
+        (length >= 0).then_some(length > 0)
     }
 
     /// Asks the server to cancel what runs, over a connection of its own. A failure leaves it running.
