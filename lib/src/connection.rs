@@ -629,35 +629,36 @@ impl Connection {
 }
 
 fn refused(target: &Target, pg: &Pg) -> Error {
-    // libpq indents its second line; one line reads better in a sentence.
+    // One line for each host that was tried, and indented ones that explain them.
     let words: Vec<String> = pg.error_message().lines().map(|line| line.trim().to_owned()).collect();
-    let mut message = words.join(" ");
+    let mut message = words.join("; ");
     if let Some(password) = target.value("password").filter(|password| !password.is_empty()) {
         message = message.replace(password, "***");
     }
-    let kind = if pg.needs_password() {
-        ErrorKind::PasswordNeeded
-    } else {
-        ErrorKind::Connection
+    let name = match target.service() {
+        Some(service) => format!("the service \"{service}\""),
+        None => target.to_string(),
     };
-    let what = match target.service() {
-        Some(service) => format!("cannot connect to the service \"{service}\": {message}"),
-        None => format!("cannot connect to {target}: {message}"),
-    };
-    let error = Error::new(kind, what);
-    if kind == ErrorKind::PasswordNeeded {
-        error.with_hint(
-            "put the password into the passfile (~/.pgpass) or PGPASSWORD, or answer the question on a terminal (-W)",
+    if pg.needs_password() {
+        return Error::new(
+            ErrorKind::PasswordNeeded,
+            format!("{name} needs a password, and none is known: {message}"),
         )
-    } else if message.contains("password authentication failed") {
-        error.with_hint("check the user and the password; -W asks for it")
-    } else if message.contains("does not exist") {
-        error.with_hint("`psql -l` lists the databases of the server")
-    } else {
-        error.with_hint(
-            "check that the server runs and that host and port are right; psql with the same name must connect too",
-        )
+        .with_hint(
+            "put it into the passfile (~/.pgpass, which libpq reads only after chmod 0600) or into PGPASSWORD, or \
+             answer the question on a terminal (-W)",
+        );
     }
+    let hint = if message.contains("password authentication failed") {
+        "check the user and the password, which can also come from PGPASSWORD or the passfile (~/.pgpass); -W asks for it"
+    } else if message.contains("FATAL:  database") && message.contains("does not exist") {
+        "check its name (`psql -l` lists the databases of the server), or create it (createdb, `pum restore --create`)"
+    } else if message.contains("FATAL:") {
+        "the server is there and does not let you in; psql with the same name must connect too"
+    } else {
+        "check that the server runs and that host and port are right; psql with the same name must connect too"
+    };
+    Error::new(ErrorKind::Connection, format!("cannot connect to {name}: {message}")).with_hint(hint)
 }
 
 fn c_text(text: &str) -> Result<CString> {

@@ -138,7 +138,8 @@ impl Target {
             return Err(Error::new(
                 ErrorKind::Connection,
                 format!("cannot connect to {self}: {}", asked.message),
-            ));
+            )
+            .with_hint("correct what libpq complains of; psql with the same name must connect too"));
         }
         let explicit = asked.value("host").is_some_and(|value| !value.is_empty())
             || asked.value("hostaddr").is_some_and(|value| !value.is_empty());
