@@ -73,6 +73,15 @@ pub struct ServerError {
     pub position: Option<usize>,
 }
 
+/// What the system says, without the number of its error.
+pub(crate) fn system_words(error: &std::io::Error) -> String {
+    let words = error.to_string();
+    words
+        .split_once(" (os error ")
+        .map_or(words.as_str(), |(words, _)| words)
+        .to_owned()
+}
+
 /// What failed, where, why and what to do next.
 ///
 /// `Display` gives the first sentence only; a front end prints the other fields with it.
@@ -105,7 +114,7 @@ impl Error {
 
     /// An operation on a file that the system refused; `what` reads like `cannot read "x.sql"`.
     pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Error {
-        Error::new(ErrorKind::Io, format!("{what}: {error}"))
+        Error::new(ErrorKind::Io, format!("{what}: {}", system_words(error)))
     }
 
     /// The same error with another first sentence that leads to it: `context: message`.

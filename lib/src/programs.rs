@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, system_words};
 
 /// Where packages of one major version put their programs: Debian and Ubuntu, Red Hat, and what Homebrew and the
 /// Windows-free rest of the world call it.
@@ -63,7 +63,7 @@ pub fn fetch_programs() -> Result<()> {
         .arg(&directory)
         .arg(FETCHED)
         .output()
-        .map_err(|error| failed(format!("cannot run python3: {error}")))?;
+        .map_err(|error| failed(format!("cannot run python3: {}", system_words(&error))))?;
     if output.status.success() {
         Ok(())
     } else {
@@ -163,7 +163,7 @@ fn package_hint(name: &str, major: Option<u32>) -> String {
     format!("on Debian or Ubuntu: apt-get install postgresql{kind}{version}")
 }
 
-fn in_path(name: &Path) -> Option<PathBuf> {
+pub(crate) fn in_path(name: &Path) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|directory| directory.join(name))
@@ -176,10 +176,7 @@ fn in_path(name: &Path) -> Option<PathBuf> {
 /// It cannot be started, or says something that is no version.
 pub fn program_version(path: &Path) -> Result<(u32, String)> {
     let output = Command::new(path).arg("--version").output().map_err(|error| {
-        Error::new(
-            ErrorKind::Program,
-            format!("cannot run \"{}\": {error}", path.display()),
-        )
+        Error::io(format_args!("cannot run \"{}\"", path.display()), &error).with_kind(ErrorKind::Program)
     })?;
     let text = String::from_utf8_lossy(&output.stdout);
     // `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`; `17beta1`, `18devel`.

@@ -29,7 +29,9 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub(crate) fn supervise(mut command: Command, name: &str, input: &[u8], run: &Run) -> Result<ExitStatus> {
     run.go_on()?;
     let program = command.get_program().to_string_lossy().into_owned();
-    let refused = |error: std::io::Error| Error::new(ErrorKind::Program, format!("cannot run \"{program}\": {error}"));
+    let refused = |error: std::io::Error| {
+        Error::io(format_args!("cannot run \"{program}\""), &error).with_kind(ErrorKind::Program)
+    };
     // One pipe for both keeps the order of what they say.
     let (reader, writer) = std::io::pipe().map_err(refused)?;
     command

@@ -85,10 +85,8 @@ impl Child {
             .to_string_lossy()
             .into_owned();
         let mut group = Group::start(command.stderr(Stdio::piped())).map_err(|error| {
-            Error::new(
-                ErrorKind::Program,
-                format!("cannot run \"{}\": {error}", Path::new(&program).display()),
-            )
+            Error::io(format_args!("cannot run \"{}\"", Path::new(&program).display()), &error)
+                .with_kind(ErrorKind::Program)
         })?;
         let said = Arc::new(Mutex::new(Said::default()));
         let (sender, ended) = channel();
