@@ -236,10 +236,7 @@ impl Source {
             let path = self.path.display();
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!(
-                    "line {} column {}: byte 0x{byte:02x} is not UTF-8",
-                    location.line, location.column
-                ),
+                format!("the file is not UTF-8: it holds the byte 0x{byte:02x}"),
             )
             .at(location)
             .with_hint(format!(

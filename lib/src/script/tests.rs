@@ -256,7 +256,7 @@ fn what_is_left_open_is_shown_where_it_opens() {
 fn other_encodings_are_named() {
     let (line, column, message, hint) = refused(b"-- a\nselect 'caf\xe9';");
     assert_eq!((line, column), (2, 12));
-    assert_eq!(message, "line 2 column 12: byte 0xe9 is not UTF-8");
+    assert_eq!(message, "the file is not UTF-8: it holds the byte 0xe9");
     assert!(hint.contains("iconv -f ISO-8859-1 -t UTF-8"), "{hint}");
     // Cut in the middle of a character.
     assert_eq!(refused(b"select '\xc3").1, 9);
