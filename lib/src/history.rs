@@ -216,7 +216,7 @@ impl History {
                     missing.join(", ")
                 ),
             )
-            .with_hint("give another name with -t, or add the columns that COMPATIBILITY in the README lists"));
+            .with_hint("give the name of the table that `pum baseline` made with -t, or add what is missing by hand"));
         }
         let own = |name: &str| {
             if columns.iter().any(|column| column == name) {

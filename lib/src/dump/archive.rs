@@ -387,6 +387,7 @@ fn refused(path: &Path, what: &str) -> Error {
 
 fn damaged(path: &Path, why: &str) -> Error {
     refused(path, &format!("is damaged or not complete: {why}"))
+        .with_hint("take another backup, or copy this one again: nothing is restored from a part of one")
 }
 
 fn untouched(error: Error) -> Error {

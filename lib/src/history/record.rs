@@ -76,8 +76,10 @@ impl<'a> Record<'a> {
 fn recording(error: Error, table: &TableName) -> Error {
     match error.sqlstate() {
         Some("42501") => error.within(format_args!("the upgrades table {table} cannot be written")).with_hint(format!(
-            "let its owner run: GRANT SELECT, INSERT, UPDATE ON {0} TO ...; GRANT USAGE ON ALL SEQUENCES IN SCHEMA ... TO ...",
-            table.quoted()
+            "let its owner run, for this user: GRANT SELECT, INSERT, UPDATE ON {} TO ...; GRANT USAGE ON ALL SEQUENCES \
+             IN SCHEMA {} TO ...",
+            table.quoted(),
+            crate::quote_identifier(&table.schema)
         )),
         _ => error,
     }
