@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, system_words};
 
 /// A version of a data model: three numbers, compared as numbers, so that 1.10.0 comes after 1.9.0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -343,7 +343,7 @@ fn real_directory(directory: &Path) -> Result<PathBuf> {
     };
     match directory.canonicalize() {
         Ok(path) if path.is_dir() => Ok(path),
-        Ok(_) => Err(wrong("is not a directory")),
+        Ok(_) => Err(wrong("is not a directory").with_hint("name the directory that holds the delta files")),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Err(wrong("does not exist").with_hint("name the directory that holds the delta files"))
         }
@@ -362,10 +362,10 @@ fn readable(path: &Path) -> Result<(), String> {
         Ok(metadata) if !metadata.is_file() => Err("is not a regular file".into()),
         Ok(_) => match File::open(path) {
             Ok(_) => Ok(()),
-            Err(error) => Err(format!("cannot be read: {error}")),
+            Err(error) => Err(format!("cannot be read: {}", system_words(&error))),
         },
         Err(_) if link => Err("is a symbolic link to nothing".into()),
-        Err(error) => Err(format!("cannot be read: {error}")),
+        Err(error) => Err(format!("cannot be read: {}", system_words(&error))),
     }
 }
 

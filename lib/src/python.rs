@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::programs::in_path;
 use crate::run::{Event, Run};
 use crate::script::{Value, Variables};
 use crate::supervise::supervise;
@@ -76,6 +77,9 @@ const SERVICE_KEYWORDS: [&str; 17] = [
     "target_session_attrs",
 ];
 
+const INSTALL_PYTHON: &str =
+    "install Python 3.7 or later so that python3 is in PATH (Debian, Ubuntu: apt-get install python3)";
+
 /// A Python delta and what its classes are told.
 pub(crate) struct PythonDelta<'a> {
     /// The file.
@@ -103,6 +107,26 @@ pub(crate) fn run_python_delta(delta: &PythonDelta<'_>, connection: &Connection,
     let directory = PrivateDirectory::create()?;
     let (service, environment) = reach(connection, &directory)?;
     run_in(delta, &directory, &service, &environment, run)
+}
+
+/// The interpreter for Python deltas: the given one, or `python3` of PATH.
+///
+/// # Errors
+/// It is not there.
+pub(crate) fn find_python(given: Option<&Path>) -> Result<PathBuf> {
+    let name = given.unwrap_or(Path::new("python3"));
+    let found = if name.components().count() > 1 {
+        Some(name.to_owned()).filter(|path| path.is_file())
+    } else {
+        in_path(name)
+    };
+    found.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Program,
+            format!("the program \"{}\" is not there", name.display()),
+        )
+        .with_hint(INSTALL_PYTHON)
+    })
 }
 
 type Environment = Vec<(String, Option<String>)>;
@@ -204,7 +228,7 @@ fn run_in(
             ErrorKind::Program,
             format!("{name} is a Python delta, and {}", error.message()),
         )
-        .with_hint("install Python 3.7 or later so that python3 is in PATH (Debian, Ubuntu: apt-get install python3)"),
+        .with_hint(INSTALL_PYTHON),
         _ => error,
     })?;
     let outcome = fs::read(&outcome)

@@ -18,6 +18,7 @@ use crate::delta::{Deltas, Language, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::record::Record;
 use crate::history::{BASELINE, Entry, History, TableName, create_table, state};
+use crate::python::find_python;
 use crate::run::{Event, Run};
 use crate::script::{Script, Variables, file_digests, same_content};
 use crate::target::Target;
@@ -159,9 +160,13 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
             }
             None => {
                 let schema_created = create_table(connection, table).map_err(|error| {
+                    let named = |keyword| crate::quote_identifier(&connection.parameter(keyword).unwrap_or_default());
                     let hint = format!(
-                        "the user needs the right to create there; its owner can run: GRANT CREATE ON SCHEMA {} TO ...",
-                        crate::quote_identifier(&table.schema)
+                        "the user needs the right to create there: GRANT CREATE ON SCHEMA {} TO {1}; where that schema \
+                         is missing, GRANT CREATE ON DATABASE {2} TO {1}",
+                        crate::quote_identifier(&table.schema),
+                        named("user"),
+                        named("dbname")
                     );
                     let denied = error.sqlstate() == Some("42501");
                     let error = error.within(format_args!("the upgrades table {table} cannot be created"));
@@ -170,16 +175,16 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
                 (schema_created, true, History::from_entries(table.clone(), Vec::new()))
             }
         };
-        if history
+        let baselined = history
             .entries()
             .iter()
-            .any(|entry| entry.code == BASELINE && entry.version == options.version && entry.success)
-        {
+            .any(|entry| entry.code == BASELINE && entry.version == options.version && entry.success);
+        if baselined && deltas.is_none() {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!("the database {target} has the baseline {} already", options.version),
             )
-            .with_hint("`pum info` shows what is recorded"));
+            .with_hint("`pum info` shows what is recorded; --mark-applied records the deltas up to it as applied"));
         }
         if let Some(current) = history.current_version()
             && current > options.version
@@ -200,7 +205,9 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
             success: true,
             state: state::DONE,
         };
-        record.insert(connection, table)?;
+        if !baselined {
+            record.insert(connection, table)?;
+        }
         let mut marked = 0;
         for delta in deltas.iter().flat_map(|deltas| &deltas.deltas) {
             if delta.version > options.version || history.applied(delta).is_some() {
@@ -397,7 +404,7 @@ fn prepare(
                 };
                 return Err(Error::new(
                     ErrorKind::Refused,
-                    format!("\"{}\" looks like a delta and is none: {}{more}", near.path.display(), near.reason),
+                    format!("\"{}\" looks like a delta and is none: it {}{more}", near.path.display(), near.reason),
                 )
                 .with_hint("rename it delta_X.Y.Z_name.sql (pre.sql, post.sql, py, pre.py, post.py), move it away, or go on without it by --allow-near-misses"));
             }
@@ -418,6 +425,17 @@ fn prepare(
                     delta.path.display()
                 )));
             }
+        }
+        for directory in deltas.empty_directories() {
+            run.emit(Event::Warning(format!(
+                "there are no deltas in \"{}\"",
+                directory.display()
+            )));
+        }
+        if let Some(step) = plan.steps.iter().find(|step| step.language() == Language::Python) {
+            let name = step.path().file_name().unwrap_or_default().to_string_lossy();
+            find_python(options.python.as_deref())
+                .map_err(|error| error.within(format_args!("{name} is a Python delta")))?;
         }
         plan.steps
             .iter()

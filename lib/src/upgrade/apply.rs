@@ -113,8 +113,36 @@ impl<'a> Application<'a> {
             }),
             Err(error) => {
                 let state = self.state(steps, &error);
+                let error = match error.kind() {
+                    ErrorKind::Server => {
+                        let hint = self.after_a_refusal(plan, steps, &error);
+                        error.with_hint(hint)
+                    }
+                    ErrorKind::Program => error.with_hint(
+                        "what the delta committed before it failed is in the database: make it safe to run again, or \
+                         undo that by hand; then run pum again",
+                    ),
+                    _ => error,
+                };
                 Err(error.add_state(&state))
             }
+        }
+    }
+
+    /// What to do about a statement that the server refused.
+    fn after_a_refusal(&self, plan: &Plan, steps: &[Prepared], error: &Error) -> String {
+        let failed = steps.get(self.done.len()).and_then(|prepared| prepared.step.delta());
+        // Duplicate database, schema, table, column, object, function.
+        let exists = matches!(
+            error.sqlstate(),
+            Some("42P04" | "42P06" | "42P07" | "42701" | "42710" | "42723")
+        );
+        match (failed, plan.current) {
+            (Some(delta), Some(current)) if exists && delta.version <= current => format!(
+                "the database was at {current} before, and may hold this delta since it was made: then \
+                 `pum baseline -b {current} --mark-applied` records it; else correct the delta and run pum again"
+            ),
+            _ => "correct the cause and run pum again: it goes on from there".to_owned(),
         }
     }
 
@@ -461,7 +489,21 @@ fn locate(error: Error, statement: &Statement) -> Error {
         .position
         .or_else(|| position_in_block(server.context.as_deref()?, statement.text()));
     let location: Location = statement.location(position);
-    error.at(location)
+    let variable = position.and_then(|position| variable_at(statement.text(), position));
+    match variable {
+        Some(name) => error.at(location).with_hint(format!(
+            "%({name})s is how a variable is written: give it with -v TYPE {name} VALUE (TYPE is int, float or str)"
+        )),
+        None => error.at(location),
+    }
+}
+
+/// The name of the variable that stands at a position, in a run without variables, which leaves the text as it is.
+fn variable_at(statement: &str, position: usize) -> Option<&str> {
+    let start = statement.char_indices().nth(position.checked_sub(1)?)?.0;
+    let (name, _) = statement[start..].strip_prefix("%(")?.split_once(")s")?;
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    name.chars().all(word).then_some(name)
 }
 
 /// `PL/pgSQL function inline_code_block line 3 at ...` counts lines from the opening dollar quote of a DO block.
