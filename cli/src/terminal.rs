@@ -13,7 +13,8 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use pum::{Error, ErrorKind, Event, Result, Run, ServerError};
 
-pub(crate) use text::{line, lines};
+use text::indented;
+pub(crate) use text::{json, line};
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -97,7 +98,7 @@ impl Terminal {
 
     /// Warns on standard error.
     pub(crate) fn warn(&self, message: &str) {
-        self.tell(&format!("{WARNING}warning{WARNING:#}: {}", lines(message)));
+        self.tell(&format!("{WARNING}warning{WARNING:#}: {}", indented(message)));
     }
 
     /// Shows an error on standard error.
@@ -114,7 +115,7 @@ impl Terminal {
                 self.tell(&format!("{FAINT}[{number}/{of}]{FAINT:#} {}", line(title)));
                 self.progress.begin();
             }
-            Event::Message(message) => self.tell(&lines(message)),
+            Event::Message(message) => self.tell(&indented(message)),
             Event::Warning(message) => self.warn(message),
             Event::StepStarted { number, of, step } => {
                 self.progress.step(*number, *of, &line(step));
@@ -126,8 +127,9 @@ impl Terminal {
             }
             Event::Progress { done, total, unit } => self.progress.position(*done, *total, unit),
             Event::Notice(notice) => self.notice(notice),
-            Event::Output { from: _, line: text } => self.tell(&line(text)),
-            Event::Waiting(reason) if self.progress.waiting(&line(reason)) => self.tell(&lines(reason)),
+            // Indented, so that nothing a program says can pass for a line of ours.
+            Event::Output { from: _, line: text } => self.tell(&format!("  {}", line(text))),
+            Event::Waiting(reason) if self.progress.waiting(&line(reason)) => self.tell(&indented(reason)),
             _ => {}
         }
     }
@@ -145,7 +147,7 @@ impl Terminal {
             }
         }
         let style = if warning { WARNING } else { FAINT };
-        self.tell(&format!("{style}server{style:#} {}", lines(&told)));
+        self.tell(&format!("{style}server{style:#} {}", indented(&told)));
     }
 
     /// Asks a question that only `y` or `yes` answers with yes. It reads standard input, a pipe too; no, an empty
@@ -157,7 +159,7 @@ impl Terminal {
         self.progress.clear();
         {
             // Where a person sees it: standard output may be a file, and so may standard error.
-            let question = lines(question);
+            let question = indented(question);
             let _ = if io::stdout().is_terminal() {
                 write!(io::stdout(), "{question}").and_then(|()| io::stdout().flush())
             } else {

@@ -9,7 +9,7 @@ use crate::Exit;
 use crate::command::{Comparison, Format, Login};
 use crate::config::command_line;
 use crate::session::Session;
-use crate::terminal::line;
+use crate::terminal::{json, line};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -72,7 +72,7 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     let right = session.target(command_line(args.pg_service2), ask)?;
     let report = pum::check(&left, &right, &filter, &session.run)?;
     let text = match args.format {
-        Format::Json => report.to_json(),
+        Format::Json => json(&report.to_json()),
         Format::Text => report.to_text(&TextOptions {
             verbosity: args.verbose_level,
             width: terminal.width(),

@@ -6,7 +6,7 @@ use pum::{Error, ErrorKind, Result, Status};
 use crate::Exit;
 use crate::command::{Database, Deltas, Format};
 use crate::session::Session;
-use crate::terminal::{line, table};
+use crate::terminal::{json, line, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -36,7 +36,7 @@ pub(crate) fn run(args: Info, session: &Session) -> Result<Exit> {
     let text = match args.format {
         Format::Text => as_text(&target.name(), &info),
         Format::Json => serde_json::to_string_pretty(&info)
-            .map(|text| text + "\n")
+            .map(|text| json(&text) + "\n")
             .map_err(|error| Error::new(ErrorKind::Io, format!("the answer cannot be written as JSON: {error}")))?,
     };
     session.terminal.print(&text)?;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::Exit;
 use crate::command::{Database, Deltas, Format, Scripts};
 use crate::session::Session;
-use crate::terminal::{counted, line, table};
+use crate::terminal::{self, counted, line, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +59,7 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     };
     let text = match args.format {
         Format::Text => outcome.as_text(&name),
-        Format::Json => outcome.as_json(&name),
+        Format::Json => terminal::json(&outcome.as_json(&name)),
     };
     session.terminal.print(&text)?;
     Ok(Exit::Done)

@@ -21,6 +21,27 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The text with its line ends, every line but the first indented, so that none can pass for a line of ours.
+pub(crate) fn indented(text: &str) -> String {
+    lines(text).replace('\n', "\n  ")
+}
+
+/// JSON in which nothing remains that a terminal acts on: only strings hold such characters, and there they can be
+/// escaped. Those below the space are already.
+pub(crate) fn json(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character > '~' && dangerous(character) {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
 fn escaped(text: &str, refused: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.chars().any(&refused) {
         return Cow::Borrowed(text);
@@ -64,6 +85,22 @@ mod tests {
         assert_eq!(line("user\u{202e}gpj.exe"), "user\\u{202e}gpj.exe");
         assert_eq!(lines("a\r\nb\tc\x1b"), "a\nb\tc\\x1b");
         assert_eq!(lines("a\rb"), "a\\rb");
+    }
+
+    #[test]
+    fn no_line_passes_for_one_of_ours() {
+        assert_eq!(indented("a\nerror: b"), "a\n  error: b");
+    }
+
+    #[test]
+    fn json_keeps_its_meaning() {
+        let value = serde_json::json!({ "a\u{202e}": "\u{9b}\u{e0041}\x7f ü\n\x1b" });
+        let text = json(&serde_json::to_string_pretty(&value).unwrap());
+        assert!(
+            !text.chars().any(|character| character != '\n' && dangerous(character)),
+            "{text:?}"
+        );
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
     }
 
     #[test]
