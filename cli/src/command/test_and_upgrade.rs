@@ -1,7 +1,7 @@
 //! `pum test-and-upgrade`
 
 use clap::Args;
-use pum::{Result, TextOptions};
+use pum::{Connection, Error, ErrorKind, Result, Target, TextOptions};
 
 use crate::Exit;
 use crate::command::test::{self, Test};
@@ -26,10 +26,26 @@ pub(crate) struct TestAndUpgrade {
     yes: bool,
 }
 
+/// A rehearsal only reads, which a standby can do; found out after it, it would have been for nothing.
+fn refuse_standby(production: &Target, session: &Session) -> Result<()> {
+    let mut connection = Connection::open(production, &session.run)?;
+    let rows = connection.query("select pg_is_in_recovery()::text", &[])?;
+    if rows.value(0, 0) != Some("true") {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("{production} is a standby server, which takes no changes"),
+    )
+    .with_hint("name the primary server, or only rehearse: pum test")
+    .with_state("nothing was changed"))
+}
+
 pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     let terminal = &session.terminal;
     let production = test::production(&args.rehearsal, session)?;
     let name = production.name();
+    refuse_standby(&production, session)?;
     let left_alone = |why: &str| terminal.print(&format!("{why}; {} was left as it was.\n", line(&name)));
     let agreed = |question: &str| -> Result<bool> { Ok(args.yes || terminal.confirm(question, &session.run)?) };
 
