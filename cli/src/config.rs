@@ -150,6 +150,13 @@ impl Config {
     fn open(path: PathBuf) -> Result<Config> {
         const LIMIT: u64 = 1 << 20;
         let cannot = |error: &std::io::Error| {
+            if error.kind() == std::io::ErrorKind::InvalidData {
+                return Error::new(
+                    ErrorKind::Usage,
+                    format!("the configuration \"{}\" is not UTF-8", path.display()),
+                )
+                .with_hint("convert it to UTF-8, for example: iconv -f ISO-8859-1 -t UTF-8");
+            }
             Error::io(format!("cannot read the configuration \"{}\"", path.display()), error)
                 .with_kind(ErrorKind::Usage)
                 .with_hint("give the file with -c FILE")

@@ -302,6 +302,13 @@ fn in_plain_words(message: String) -> (String, String) {
             "only one way to build the expected database can be given",
             "keep one key",
         ),
+        _ if message.contains("mapping values") || message.contains("unexpected character") => {
+            return (
+                message,
+                "a line reads \"key: value\"; put a text with other signs into quotes".to_owned(),
+            );
+        }
+        _ if message.starts_with("unclosed") => return (message, "it begins here and is not closed".to_owned()),
         _ => return (message, String::new()),
     };
     (message.to_owned(), hint.to_owned())
