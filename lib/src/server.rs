@@ -231,17 +231,23 @@ fn private_directory(user: Option<&ServiceUser>) -> Result<(PathBuf, File)> {
     };
     let describe =
         |error: &std::io::Error| Error::io("cannot make a private directory for the throw-away server", error);
+    // Under another name until it is locked: who looks for orphans must not take it for one.
     let directory = tempfile::Builder::new()
-        .prefix(PREFIX)
+        .prefix(&format!(".{PREFIX}"))
         .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(base)
+        .tempdir_in(&base)
         .map_err(|error| describe(&error))?;
     let lock = File::create(directory.path().join("owner")).map_err(|error| describe(&error))?;
     flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| describe(&error.into()))?;
     if let Some(user) = user {
         chown(directory.path(), Some(user.uid), Some(user.gid)).map_err(|error| describe(&error))?;
     }
-    Ok((directory.keep(), lock))
+    let name = directory.path().file_name().unwrap_or_default().to_string_lossy();
+    let locked = base.join(name.trim_start_matches('.'));
+    fs::rename(directory.path(), &locked).map_err(|error| describe(&error))?;
+    // Nothing is left under the first name.
+    let _ = directory.keep();
+    Ok((locked, lock))
 }
 
 /// Without the environment's PG* variables, which would reach the server too, and as the server's user.
