@@ -5,7 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -381,8 +381,13 @@ fn remove_orphans() {
 }
 
 fn remove_orphan(directory: &Path) {
-    // A directory that belongs to somebody else cannot be opened, and is left alone.
-    let Ok(lock) = File::open(directory.join("owner")) else {
+    // What belongs to somebody else is left alone, and what is no file is not opened: a pipe would wait for ever.
+    let owner = directory.join("owner");
+    let ours = |file: &fs::Metadata| file.is_file() && file.uid() == geteuid().as_raw();
+    if !fs::symlink_metadata(&owner).is_ok_and(|file| ours(&file)) {
+        return;
+    }
+    let Ok(lock) = File::open(owner) else {
         return;
     };
     if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {

@@ -394,7 +394,7 @@ impl PgResult {
             let length = usize::try_from(pq_sys::PQgetlength(self.0.as_ptr(), row, column)).ok()?;
             let bytes =
                 std::slice::from_raw_parts(pq_sys::PQgetvalue(self.0.as_ptr(), row, column).cast::<u8>(), length);
-            // A server with SQL_ASCII sends what it has; that text is shown as empty rather than wrong.
+            // The server refuses to send anything else, from a database in SQL_ASCII too.
             std::str::from_utf8(bytes).ok().or(Some(""))
         }
     }
