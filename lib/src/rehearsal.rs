@@ -46,7 +46,7 @@ pub struct RehearsalOptions {
     pub filter: Filter,
     /// Goes on when the restore had errors.
     pub ignore_restore_errors: bool,
-    /// Drops what the test database and the one to build in hold, even when it is not pum's own.
+    /// Drops what the test database holds, even when it is not pum's own.
     pub overwrite: bool,
     /// How many jobs restore the copy.
     pub jobs: usize,
@@ -236,7 +236,13 @@ impl Flow<'_> {
         };
         if let Some(expected) = &options.expected {
             self.phase(format!("build {}", shown(EXPECTED, options.comparison.as_ref())))?;
-            copy::prepare(&comparison, &like, options.overwrite, self.run)?;
+            // Somebody may have named a database to compare with: what pum did not make is never dropped there.
+            copy::prepare(&comparison, &like, false, self.run).map_err(|error| match error.kind() {
+                ErrorKind::Refused => Error::new(error.kind(), error.message()).with_hint(
+                    "`expected` in the configuration builds the database to compare with: name an empty one (-pc) or none; or leave `expected` out to compare with this one as it stands",
+                ),
+                _ => error,
+            })?;
             expected.build(&comparison, &upgrade_options, plan.reached, self.run)?;
         }
 

@@ -14,7 +14,7 @@ use apply::{Application, Prepared, Source};
 pub(crate) use lock::{Lock, same_database};
 
 use crate::connection::Connection;
-use crate::delta::{Deltas, Language, Version};
+use crate::delta::{Delta, Deltas, Language, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::record::Record;
 use crate::history::{BASELINE, Entry, History, TableName, create_table, state};
@@ -416,6 +416,12 @@ fn prepare(
                 )));
             }
         }
+        for delta in late(deltas, history) {
+            run.emit(Event::Warning(format!(
+                "\"{}\" is not applied and will not be: its version is below the current one; give it the current version or a later one",
+                delta.path.display()
+            )));
+        }
         for delta in &deltas.deltas {
             if let Some(entry) = history.applied(delta)
                 && changed(entry, &delta.path)?
@@ -443,6 +449,19 @@ fn prepare(
             .collect::<Result<Vec<Prepared>>>()
     })();
     outcome.map_err(|error| error.with_state("nothing was changed"))
+}
+
+/// Deltas that came after a later version was applied: above every baseline, below the current version, not applied.
+fn late<'a>(deltas: &'a Deltas, history: &'a History) -> impl Iterator<Item = &'a Delta> {
+    let current = history.current_version();
+    let baselines = history
+        .entries()
+        .iter()
+        .filter(|entry| entry.code == BASELINE && entry.success);
+    let baseline = baselines.map(|entry| entry.version).max();
+    deltas.deltas.iter().filter(move |delta| {
+        Some(delta.version) > baseline && Some(delta.version) < current && history.applied(delta).is_none()
+    })
 }
 
 fn prepare_step(step: &Step, history: &History, options: &UpgradeOptions) -> Result<Prepared> {
@@ -483,16 +502,16 @@ fn check_script(step: &Step, script: &Script, unfinished: Option<&Entry>) -> Res
     if script.no_transaction() {
         if let Some(entry) = unfinished
             && entry.statements_done > 0
-            && entry.digest.as_deref() != Some(script.digest())
+            && entry.digest != Some(apply::outside::digest_of_first(script, entry.statements_done)?)
         {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "{step} has changed since an earlier run did {} of its statements and stopped",
+                    "the first {} statements of {step} are done, and not as they stand in the file now",
                     entry.statements_done
                 ),
             )
-            .with_hint("put the file back as it was, or move the rest of it into a new delta"));
+            .with_hint("put these statements back as they were; those after them may be corrected"));
         }
         return Ok(());
     }

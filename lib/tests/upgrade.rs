@@ -410,10 +410,11 @@ fn what_a_session_had_set_is_set_again_on_resuming() {
         error.hint()
     );
     let text = std::fs::read_to_string(case.directory.path().join("delta_1.1.0_a.sql")).unwrap();
-    case.write("delta_1.1.0_a.sql", &text.replace("(1)", "(2)"));
+    case.write("delta_1.1.0_a.sql", &text.replace("create schema s", "create schema z"));
     let error = case.upgrade().unwrap_err();
-    assert!(error.message().contains("has changed since an earlier run"), "{error}");
-    case.write("delta_1.1.0_a.sql", &text);
+    assert!(error.message().contains("the first 2 statements"), "{error}");
+    // What is not done yet may be corrected.
+    case.write("delta_1.1.0_a.sql", &text.replace("(1)", "(2)"));
     Connection::open(&case.target, &Run::new())
         .unwrap()
         .execute("create table public.later (i int)")

@@ -64,6 +64,25 @@ pub(crate) fn run(args: Baseline, session: &Session) -> Result<Exit> {
     if args.mark_applied {
         told.push_str(&format!("{} recorded as applied.\n", counted(done.marked, "delta")));
     }
+    // Deltas of the very version count as due, as in pum 0.10: late ones of the current version are applied so.
+    if !args.mark_applied
+        && let Ok(directories) = args.deltas.directories(&session.config)
+    {
+        let deltas = pum::Deltas::read(&directories)?;
+        let due = deltas
+            .deltas
+            .iter()
+            .filter(|delta| delta.version == options.version)
+            .count();
+        if due > 0 {
+            told.push_str(&format!(
+                "{} of {} itself {} still due; --mark-applied records what the database has already.\n",
+                counted(due, "delta"),
+                options.version,
+                if due == 1 { "is" } else { "are" }
+            ));
+        }
+    }
     session.terminal.print(&told)?;
     Ok(Exit::Done)
 }

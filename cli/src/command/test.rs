@@ -30,7 +30,8 @@ pub(crate) struct Test {
     #[arg(long, value_name = "DB")]
     pub(crate) pg_service_test: Option<String>,
 
-    /// The database with which the upgraded test database is compared [short: -pc]
+    /// The database with which the upgraded test database is compared; with `expected` in the
+    /// configuration, the empty one to build it in [short: -pc]
     #[arg(long, value_name = "DB")]
     pub(crate) pg_service_comp: Option<String>,
 

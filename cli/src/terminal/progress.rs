@@ -53,7 +53,7 @@ impl Progress {
         state.clear();
         state.step = Some(step.to_owned());
         if self.terminal {
-            state.spin(format!("[{number}/{of}] {step}"));
+            state.spin(format!("{step}, {number} of {of}"));
         }
     }
 

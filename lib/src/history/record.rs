@@ -125,17 +125,23 @@ pub(crate) fn disturbed(error: Error, table: &TableName) -> Error {
     }
 }
 
-/// Says how many statements are done. It is called inside a transaction, and works in it as pum's own user: a role that
+/// Says how many statements are done, and their digest. It is called inside a transaction, and works in it as pum's own user: a role that
 /// the script took is the script's again at the transaction's end.
-pub(crate) fn checkpoint(connection: &mut Connection, table: &TableName, row: i64, done: usize) -> Result<()> {
+pub(crate) fn checkpoint(
+    connection: &mut Connection,
+    table: &TableName,
+    row: i64,
+    done: usize,
+    digest: &str,
+) -> Result<()> {
     connection.execute("set local session authorization default; set local role none")?;
     connection
         .query(
             &format!(
-                "update {} set statements_done = $2::pg_catalog.int4 where id operator(pg_catalog.=) $1::pg_catalog.int4",
+                "update {} set statements_done = $2::pg_catalog.int4, digest = $3::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int4",
                 table.quoted()
             ),
-            &[Some(&row.to_string()), Some(&done.to_string())],
+            &[Some(&row.to_string()), Some(&done.to_string()), Some(digest)],
         )
         .map(drop)
 }
@@ -154,7 +160,8 @@ pub(crate) fn begin(
     connection.query(
         &format!(
             "update {} set run_id = $2::pg_catalog.uuid, state = '{}', checksum = $3::pg_catalog.text, \
-             digest = $4::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int4",
+             digest = case when statements_done operator(pg_catalog.>) 0 then digest else $4::pg_catalog.text end \
+             where id operator(pg_catalog.=) $1::pg_catalog.int4",
             table.quoted(),
             state::STARTED
         ),

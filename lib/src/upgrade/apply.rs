@@ -1,7 +1,7 @@
 //! Carries out the steps of a plan under the lock, each in a fresh session, each either whole and recorded or not at all.
 
 mod commit;
-mod outside;
+pub(crate) mod outside;
 
 use std::time::{Duration, Instant};
 
@@ -411,7 +411,7 @@ impl<'a> Application<'a> {
     fn state(&self, steps: &[Prepared], error: &Error) -> String {
         let names = |list: &[String]| match list {
             [] => "nothing".to_owned(),
-            list if list.len() > 8 => format!("{}, ... and {} more", list[..7].join(", "), list.len() - 7),
+            list if list.len() > 4 => format!("{}, ... and {} more", list[..3].join(", "), list.len() - 3),
             list => list.join(", "),
         };
         let applied: Vec<String> = self.done.iter().map(|done| done.step.to_string()).collect();

@@ -15,6 +15,7 @@ use crate::target::Target;
 pub(crate) struct Lock {
     connection: Connection,
     key: i64,
+    held: bool,
 }
 
 impl Lock {
@@ -25,6 +26,7 @@ impl Lock {
         let mut lock = Lock {
             connection,
             key: key(table),
+            held: false,
         };
         let begun = Instant::now();
         let mut told = None;
@@ -34,6 +36,7 @@ impl Lock {
                 &[Some(&lock.key.to_string())],
             )?;
             if rows.value(0, 0) == Some("true") {
+                lock.held = true;
                 return Ok(lock);
             }
             // A holder that is gone by now gave it back in between.
@@ -43,7 +46,7 @@ impl Lock {
                     ErrorKind::Locked,
                     format!("another run of pum is changing {target}: {holder}"),
                 )
-                .with_hint("wait for its end, or let this run wait with --wait SECONDS")
+                .with_hint("wait for its end, or let this run wait for it, such as --wait 10min")
                 .with_state("nothing was changed"));
             }
             if told.as_ref() != Some(&holder) {
@@ -100,9 +103,11 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // Closing the connection gives it back too, but a moment later: the next run would still find it taken.
-        let _ = self
-            .connection
-            .uncancelled(&format!("select pg_advisory_unlock({})", self.key));
+        if self.held {
+            let _ = self
+                .connection
+                .uncancelled(&format!("select pg_advisory_unlock({})", self.key));
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use sha2::{Digest, Sha256};
+
 use super::{Application, Prepared, locate, no_session, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -29,13 +31,13 @@ impl Application<'_> {
             }
             None => (None, 0),
         };
-        let checkpoint = |connection: &mut Connection, number: usize| match row {
-            Some(row) => record::checkpoint(connection, table, row, number),
+        let checkpoint = |connection: &mut Connection, number: usize, digest: &str| match row {
+            Some(row) => record::checkpoint(connection, table, row, number, digest),
             None => Ok(()),
         };
-        let checkpoint_alone = |connection: &mut Connection, number: usize| {
+        let checkpoint_alone = |connection: &mut Connection, number: usize, digest: &str| {
             connection.execute(BEGIN)?;
-            checkpoint(connection, number)?;
+            checkpoint(connection, number, digest)?;
             connection.execute("commit")
         };
         if done > 0 {
@@ -49,7 +51,9 @@ impl Application<'_> {
         let mut completed = done;
         let outcome = (|| {
             let mut statements = script.statements()?;
+            let mut texts = Texts::default();
             while let Some(statement) = statements.next()? {
+                let digest = texts.add(&statement);
                 if statement.number() <= done {
                     // What the session had set is gone with the run that was interrupted.
                     if sets_the_session(statement.text()) {
@@ -66,7 +70,7 @@ impl Application<'_> {
                 if statement.outside_transaction().is_some() {
                     outside(connection, &statement, first_again, milliseconds, &self.run)?;
                     if connection.transaction_status() == TransactionStatus::Idle {
-                        checkpoint_alone(connection, statement.number())?;
+                        checkpoint_alone(connection, statement.number(), &digest)?;
                     }
                 } else {
                     // A transaction of the script's own is left as it is: its checkpoint comes after its COMMIT.
@@ -77,10 +81,10 @@ impl Application<'_> {
                     }
                     run_statement(connection, &statement, &mut statements)?;
                     if !own {
-                        checkpoint(connection, statement.number())?;
+                        checkpoint(connection, statement.number(), &digest)?;
                         connection.execute("commit")?;
                     } else if connection.transaction_status() == TransactionStatus::Idle {
-                        checkpoint_alone(connection, statement.number())?;
+                        checkpoint_alone(connection, statement.number(), &digest)?;
                     }
                 }
                 if connection.transaction_status() == TransactionStatus::Idle {
@@ -88,6 +92,8 @@ impl Application<'_> {
                 }
             }
             connection.execute("reset session authorization; reset role")?;
+            // The whole file's from now on: what `info` compares an applied delta with.
+            checkpoint_alone(connection, script.statement_count(), script.digest())?;
             row.map_or(Ok(()), |row| record::complete(connection, table, row, begun))
         })();
         outcome.map_err(|error: Error| {
@@ -104,6 +110,31 @@ impl Application<'_> {
             ))
         })
     }
+}
+
+/// The digest of the first statements of a script: what is done must not change before the rest is, and the rest may.
+#[derive(Default)]
+struct Texts(Sha256);
+
+impl Texts {
+    /// Adds a statement, and returns the digest so far.
+    fn add(&mut self, statement: &Statement) -> String {
+        self.0.update((statement.text().len() as u64).to_be_bytes());
+        self.0.update(statement.text());
+        let digest = self.0.clone().finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// The digest of the first `count` statements, as the checkpoints record it.
+pub(crate) fn digest_of_first(script: &Script, count: usize) -> Result<String> {
+    let (mut statements, mut texts, mut digest) = (script.statements()?, Texts::default(), String::new());
+    while let Some(statement) = statements.next()?
+        && statement.number() <= count
+    {
+        digest = texts.add(&statement);
+    }
+    Ok(digest)
 }
 
 /// A statement that cannot run in a transaction. On resuming, it may have been done by the run that was killed.
