@@ -16,7 +16,7 @@ Examples:
   pum restore -p water_copy --create water.backup
   pum restore -p water_copy -x -N public -N topology -- ./water.backup";
 
-/// Restore a backup into a database
+/// Restore a backup into a database; everything in it belongs to who restores
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Restore {
