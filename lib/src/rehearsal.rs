@@ -18,7 +18,7 @@ use crate::history::History;
 use crate::report::Report;
 use crate::run::{Event, Run};
 use crate::script::file_digests;
-use crate::server::{Server, ServerOptions};
+use crate::server::{PrivateDirectory, Server, ServerOptions};
 use crate::target::Target;
 use crate::upgrade::{
     Applied, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database, upgrade, upgrade_under,
@@ -185,7 +185,7 @@ impl Flow<'_> {
             Some(file) => format!("back up {} to \"{}\"", self.production, file.display()),
             None => format!("back up {}", self.production),
         })?;
-        let private = tempfile::tempdir().map_err(|error| Error::io("cannot make a private directory", &error))?;
+        let private = PrivateDirectory::new()?;
         let file = options
             .backup
             .clone()
@@ -438,7 +438,14 @@ impl Rehearsal {
             baseline_under(&mut lock, &baseline_options(options, version), run)
                 .map_err(|error| error.with_state(untouched))?;
         }
-        let applied = upgrade_under(&mut lock, &self.production, &deltas, options, Some(&self.plan), run)?;
+        let applied = upgrade_under(
+            &mut lock,
+            &self.production,
+            &deltas,
+            options,
+            Some((&self.plan, &self.scripts)),
+            run,
+        )?;
         run.emit(Event::Phase {
             number: 2,
             of: 2,

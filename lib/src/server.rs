@@ -250,6 +250,31 @@ fn private_directory(user: Option<&ServiceUser>) -> Result<(PathBuf, File)> {
     Ok((locked, lock))
 }
 
+/// A directory for files that nobody else may read, removed with the value; what a killed process left of it is found
+/// and removed as an orphaned server is.
+pub(crate) struct PrivateDirectory {
+    path: PathBuf,
+    _owned: File,
+}
+
+impl PrivateDirectory {
+    pub(crate) fn new() -> Result<PrivateDirectory> {
+        remove_orphans();
+        let (path, owned) = private_directory(None)?;
+        Ok(PrivateDirectory { path, _owned: owned })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for PrivateDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
 /// Without the environment's PG* variables, which would reach the server too, and as the server's user.
 fn command(program: &Path, user: Option<&ServiceUser>) -> Command {
     let mut command = Command::new(program);

@@ -278,20 +278,28 @@ pub fn plan(target: &Target, options: &UpgradeOptions, run: &Run) -> Result<Plan
 pub fn upgrade(target: &Target, options: &UpgradeOptions, expected: Option<&Plan>, run: &Run) -> Result<Applied> {
     let deltas = Deltas::read(&options.directories)?;
     let mut lock = Lock::take(target, &options.table, options.wait, run)?;
-    upgrade_under(&mut lock, target, &deltas, options, expected, run)
+    upgrade_under(
+        &mut lock,
+        target,
+        &deltas,
+        options,
+        expected.map(|plan| (plan, &[][..])),
+        run,
+    )
 }
 
+/// `expected`: the plan that must be the one to carry out, with the digests of its files where these are known.
 pub(crate) fn upgrade_under(
     lock: &mut Lock,
     target: &Target,
     deltas: &Deltas,
     options: &UpgradeOptions,
-    expected: Option<&Plan>,
+    expected: Option<(&Plan, &[(PathBuf, String)])>,
     run: &Run,
 ) -> Result<Applied> {
     let mut history = read_history(lock.connection(), &options.table)?;
     let plan = Plan::new(deltas, &history, options.max_version)?;
-    if expected.is_some_and(|expected| *expected != plan) {
+    if expected.is_some_and(|(expected, _)| *expected != plan) {
         return Err(
             Error::new(ErrorKind::Refused, "what is due has changed since it was shown")
                 .with_hint("run pum again to see the new plan")
@@ -299,6 +307,19 @@ pub(crate) fn upgrade_under(
         );
     }
     let steps = prepare(&plan, deltas, &history, options, run)?;
+    let digests = expected.map(|(_, digests)| digests).unwrap_or_default();
+    if let Some((_, (path, _))) = steps
+        .iter()
+        .zip(digests)
+        .find(|(step, (_, digest))| step.digest() != digest)
+    {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!("\"{}\" was changed since the rehearsal", path.display()),
+        )
+        .with_hint("rehearse again")
+        .with_state("nothing was changed"));
+    }
     if steps.is_empty() {
         return Ok(Applied {
             from: plan.current,

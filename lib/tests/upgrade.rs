@@ -390,6 +390,28 @@ fn a_role_that_a_delta_takes_outside_a_transaction_is_its_own_only() {
 }
 
 #[test]
+fn a_transaction_of_a_script_is_recorded_with_its_own_commit() {
+    let case = case(
+        "own",
+        &[(
+            "delta_1.1.0_a.sql",
+            "-- pum: no-transaction\ncreate table public.a (i int);\nbegin;\ninsert into public.a values (1);\n\
+             set role pg_monitor;\ncommit;\nselect 1 / 0;\n",
+        )],
+    );
+    assert_eq!(case.upgrade().unwrap_err().sqlstate(), Some("22012"));
+    let done = "select statements_done::text from pum_sys.upgrades where type <> 0";
+    assert_eq!(case.value(done).as_deref(), Some("5"));
+    case.write(
+        "delta_1.1.0_a.sql",
+        "-- pum: no-transaction\ncreate table public.a (i int);\nbegin;\ninsert into public.a values (1);\n\
+         set role pg_monitor;\ncommit;\nselect 1;\n",
+    );
+    assert_eq!(case.upgrade().unwrap().len(), 1);
+    assert_eq!(case.value("select count(*)::text from public.a").as_deref(), Some("1"));
+}
+
+#[test]
 fn what_a_session_had_set_is_set_again_on_resuming() {
     let case = case(
         "resume",

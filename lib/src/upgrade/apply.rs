@@ -41,7 +41,7 @@ impl Prepared {
         }
     }
 
-    fn digest(&self) -> &str {
+    pub(crate) fn digest(&self) -> &str {
         match &self.source {
             Source::Sql(script) => script.digest(),
             Source::Python { digest, .. } => digest,

@@ -73,14 +73,23 @@ impl Application<'_> {
                         checkpoint_alone(connection, statement.number(), &digest)?;
                     }
                 } else {
-                    // A transaction of the script's own is left as it is: its checkpoint comes after its COMMIT.
+                    // A transaction of the script's own is left as it is.
                     let own = connection.transaction_status() != TransactionStatus::Idle
                         || statement.is_transaction_control();
                     if !own {
                         connection.execute(BEGIN)?;
                     }
+                    // A COMMIT of the script's own takes its checkpoint along, so that the block is never run twice.
+                    let commits = own
+                        && commits(statement.text())
+                        && connection.transaction_status() == TransactionStatus::InTransaction;
+                    if commits {
+                        checkpoint(connection, statement.number(), &digest)?;
+                    }
                     run_statement(connection, &statement, &mut statements)?;
-                    if !own {
+                    if commits {
+                        // Recorded with it.
+                    } else if !own {
                         checkpoint(connection, statement.number(), &digest)?;
                         connection.execute("commit")?;
                     } else if connection.transaction_status() == TransactionStatus::Idle {
@@ -206,6 +215,12 @@ fn names(statement: &str, name: &str) -> bool {
     statement
         .match_indices(name)
         .any(|(place, _)| !statement[..place].ends_with(part) && !statement[place + name.len()..].starts_with(part))
+}
+
+/// Whether a statement is a COMMIT or END.
+fn commits(statement: &str) -> bool {
+    let word: String = statement.chars().take_while(char::is_ascii_alphabetic).collect();
+    matches!(word.to_ascii_lowercase().as_str(), "commit" | "end")
 }
 
 /// Whether a statement is a SET or RESET, which lasts as long as the session.
