@@ -16,10 +16,10 @@ mod upgrade;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use pum::{Filter, Kind, Result, TableName, Target, UpgradeOptions};
+use pum::{Class, Error, Expectations, Filter, KINDS, Pattern, Result, TableName, Target, UpgradeOptions};
 
 use crate::Exit;
-use crate::config::{Config, Role, Time, needed};
+use crate::config::{Config, Role, Setting, Time, needed};
 use crate::session::{Ask, Session};
 use crate::terminal::Colour;
 
@@ -222,9 +222,23 @@ impl Scripts {
 /// What is compared.
 #[derive(Debug, Args)]
 pub(crate) struct Comparison {
-    /// Leave out kinds of objects: tables, columns, constraints, views, sequences, indexes, triggers, functions, rules
-    #[arg(short, long, num_args = 1.., value_name = "KIND")]
+    #[arg(short, long, num_args = 1.., value_name = "KIND", help = ignore_help())]
     pub(crate) ignore: Vec<String>,
+
+    #[arg(long, num_args = 1.., value_name = "CLASS", help = include_help())]
+    pub(crate) include: Vec<String>,
+
+    /// Leave out objects whose name, or schema.name, matches a pattern as in psql, such as 'usr_*'; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) exclude: Vec<String>,
+
+    /// Compare the rows of tables too, whose name, or schema.name, matches a pattern as in psql; may be repeated
+    #[arg(long, num_args = 1.., value_name = "PATTERN")]
+    pub(crate) data: Vec<String>,
+
+    /// Take the differences of this file for known; see check --write-expected
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expect: Option<PathBuf>,
 
     /// Leave out a schema; may be repeated
     #[arg(short = 'N', long, value_name = "SCHEMA")]
@@ -235,17 +249,43 @@ pub(crate) struct Comparison {
     pub(crate) exclude_field_pattern: Vec<String>,
 }
 
+fn ignore_help() -> String {
+    let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name()).collect();
+    format!(
+        "Leave out kinds of objects: {}; or classes of differences, as --include has them",
+        kinds.join(", ")
+    )
+}
+
+fn include_help() -> String {
+    let off = Class::ALL.into_iter().filter(|class| !class.on_by_default());
+    let classes: Vec<&str> = off.map(Class::name).collect();
+    format!(
+        "Count these classes of differences too: {}; or all of them: all",
+        classes.join(", ")
+    )
+}
+
 impl Comparison {
     /// What is compared. Excluded schemas are told apart, because a rehearsal does not restore them either.
     pub(crate) fn filter(self, config: &Config) -> Result<(Filter, Vec<String>)> {
-        let ignore = config
-            .ignore_elements(self.ignore)
-            .map(|names| names.iter().map(|name| name.parse()).collect::<Result<Vec<Kind>>>())?;
-        let filter = Filter {
-            ignore: ignore.value,
+        let patterns = |setting: Setting<Vec<String>>| {
+            let parse = |names: Vec<String>| names.iter().map(|name| name.parse()).collect::<Result<Vec<Pattern>>>();
+            Ok::<_, Error>(setting.map(parse)?.value)
+        };
+        let mut filter = Filter {
             exclude_fields: config.exclude_field_patterns(self.exclude_field_pattern).value,
+            exclude: patterns(config.exclude(self.exclude))?,
+            data: patterns(config.data(self.data))?,
             ..Filter::default()
         };
+        config
+            .ignore_elements(self.ignore)
+            .map(|names| filter.ignore_words(&names))?;
+        config.include(self.include).map(|names| filter.include_words(&names))?;
+        if let Some(file) = config.expect(self.expect) {
+            filter.expected = file.map(|file| Expectations::read(&file))?.value;
+        }
         Ok((filter, config.exclude_schemas(self.exclude_schema).value))
     }
 }

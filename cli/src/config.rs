@@ -245,9 +245,33 @@ impl Config {
         given.map(command_line).or(file)
     }
 
-    /// The kinds that are not compared.
+    /// The kinds and classes that are not compared.
     pub(crate) fn ignore_elements(&self, given: Vec<String>) -> Setting<Vec<String>> {
         self.list(given, self.file.ignore_elements.as_ref())
+    }
+
+    /// The classes of differences that count too.
+    pub(crate) fn include(&self, given: Vec<String>) -> Setting<Vec<String>> {
+        self.list(given, self.file.include.as_ref())
+    }
+
+    /// The objects that are not compared.
+    pub(crate) fn exclude(&self, given: Vec<String>) -> Setting<Vec<String>> {
+        self.list(given, self.file.exclude.as_ref())
+    }
+
+    /// The tables whose rows are compared too.
+    pub(crate) fn data(&self, given: Vec<String>) -> Setting<Vec<String>> {
+        self.list(given, self.file.data.as_ref())
+    }
+
+    /// The file of expected differences. That of the configuration file is relative to it.
+    pub(crate) fn expect(&self, given: Option<PathBuf>) -> Option<Setting<PathBuf>> {
+        let file = self.file.expect.as_ref().map(|file| Setting {
+            value: self.beside(&file.value),
+            origin: self.origin(file),
+        });
+        given.map(command_line).or(file)
     }
 
     /// The schemas that are left out.

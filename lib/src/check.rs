@@ -2,17 +2,52 @@
 
 use std::thread;
 
-use crate::catalog::{Catalog, Filter, ObjectId};
+use crate::catalog::{Catalog, Filter};
+use crate::class;
 use crate::connection::Connection;
 use crate::diff::Diff;
 use crate::error::{Error, ErrorKind, Result};
-use crate::habit;
 use crate::report::Report;
 use crate::run::Run;
 use crate::spelling;
 use crate::target::Target;
 
-/// Compares two databases.
+/// A side of a comparison.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// A database.
+    Database(&'a Target),
+    /// A catalog that was read before, as from a snapshot file.
+    Catalog(&'a Catalog),
+}
+
+impl<'a> From<&'a Target> for Origin<'a> {
+    fn from(target: &'a Target) -> Origin<'a> {
+        Origin::Database(target)
+    }
+}
+
+impl<'a> From<&'a Catalog> for Origin<'a> {
+    fn from(catalog: &'a Catalog) -> Origin<'a> {
+        Origin::Catalog(catalog)
+    }
+}
+
+/// A catalog, and the database it comes from as long as that can be asked.
+pub(crate) type Side = (Catalog, Option<Connection>);
+
+fn read(origin: Origin<'_>, filter: &Filter, run: &Run) -> Result<Side> {
+    match origin {
+        Origin::Database(target) => {
+            let mut connection = Connection::open(target, run)?;
+            let catalog = Catalog::read(&mut connection, filter)?;
+            Ok((catalog, Some(connection)))
+        }
+        Origin::Catalog(catalog) => Ok((catalog.filtered(filter)?, None)),
+    }
+}
+
+/// Compares two databases, or a database with a catalog that was read before.
 ///
 /// Definitions whose texts differ are parsed again, as temporary objects in a transaction that is rolled back, on the
 /// right side when it may be written to, else on the left: PostgreSQL's own text of an expression can change when it
@@ -20,16 +55,17 @@ use crate::target::Target;
 ///
 /// # Errors
 /// A side that cannot be reached or read, a pattern of the filter that is not valid, the run cancelled.
-pub fn check(left: &Target, right: &Target, filter: &Filter, run: &Run) -> Result<Report> {
+pub fn check<'l, 'r>(
+    left: impl Into<Origin<'l>>,
+    right: impl Into<Origin<'r>>,
+    filter: &Filter,
+    run: &Run,
+) -> Result<Report> {
     filter.validate()?;
-    let read = |target: &Target| -> Result<(Catalog, Connection)> {
-        let mut connection = Connection::open(target, run)?;
-        let catalog = Catalog::read(&mut connection, filter)?;
-        Ok((catalog, connection))
-    };
+    let (left, right) = (left.into(), right.into());
     let (left, right) = thread::scope(|scope| {
-        let other = scope.spawn(|| read(right));
-        let left = read(left);
+        let other = scope.spawn(|| read(right, filter, run));
+        let left = read(left, filter, run);
         let right = other.join().unwrap_or_else(|_| {
             Err(Error::new(
                 ErrorKind::Server,
@@ -38,33 +74,11 @@ pub fn check(left: &Target, right: &Target, filter: &Filter, run: &Run) -> Resul
         });
         (left, right)
     });
-    let ((left, mut left_connection), (right, mut right_connection)) = (left?, right?);
-    let mut diff = Diff::between(&left, &right);
-    let mut warnings = spelling::settle(
-        &mut diff,
-        (&left, &mut left_connection),
-        (&right, &mut right_connection),
-    )?;
-    warnings.extend(column_order(&habit::classify(&mut diff, [&left, &right])));
-    Ok(Report::new(&left, &right, diff, warnings, filter))
-}
-
-/// The order of columns is compared of no relation; of views it is told, since their text shows it.
-fn column_order(views: &[ObjectId]) -> Option<String> {
-    const NAMED: usize = 5;
-    let names: Vec<String> = views
-        .iter()
-        .take(NAMED)
-        .map(|view| format!("{}.{}", view.schema, view.name))
-        .collect();
-    let more = match views.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    (!views.is_empty()).then(|| {
-        format!(
-            "only the order of the columns differs in {}{more}, and that is not compared",
-            names.join(", ")
-        )
-    })
+    let (mut left, mut right) = (left?, right?);
+    let mut diff = Diff::between(&left.0, &right.0);
+    let warnings = spelling::settle(&mut diff, &mut left, &mut right)?;
+    let apart = class::classify(&mut diff, [&left.0, &right.0], filter);
+    let divided = filter.expected.divide(diff.take());
+    diff.put(divided.news);
+    Ok(Report::new([&left.0, &right.0], diff, &apart, warnings, filter).expecting(divided.known, divided.gone))
 }

@@ -66,6 +66,13 @@ impl ServerVersion {
     }
 }
 
+impl ServerVersion {
+    /// The version that a file tells.
+    pub(crate) fn told(number: u32, text: String) -> ServerVersion {
+        ServerVersion { number, text }
+    }
+}
+
 impl fmt::Display for ServerVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -345,6 +352,92 @@ impl Connection {
             Ok(())
         })?;
         Ok(rows)
+    }
+
+    /// Runs statements of pum without parameters in one round trip, and hands over the rows of each that has some, in
+    /// order.
+    ///
+    /// # Errors
+    /// As [`Connection::query`], and what `take` returns; the first that fails ends it.
+    pub(crate) fn queries(&mut self, sql: &str, mut take: impl FnMut(Rows) -> Result<()>) -> Result<()> {
+        let sql = c_text(sql)?;
+        self.begin()?;
+        if !self.pg.send(&sql) {
+            return Err(self.lost());
+        }
+        self.results(|_, result| match result.status() {
+            ExecStatusType::PGRES_TUPLES_OK => take(Rows { result: Some(result) }),
+            _ => Ok(()),
+        })
+    }
+
+    /// Runs groups of statements of pum in one round trip, each statement in a message of its own. A statement that fails
+    /// ends its group only; of each group the first value of its last rows is returned, or what the server refused.
+    ///
+    /// # Errors
+    /// The connection lost, the run cancelled.
+    pub(crate) fn pipeline(&mut self, groups: &[Vec<&str>]) -> Result<Vec<Result<String>>> {
+        let groups = groups
+            .iter()
+            .map(|group| group.iter().map(|sql| c_text(sql)).collect())
+            .collect::<Result<Vec<Vec<CString>>>>()?;
+        self.begin()?;
+        if !self.pg.enter_pipeline() {
+            return Err(self.lost());
+        }
+        let cancel_before = self.cancel_seen;
+        let outcome = self.piped(&groups);
+        self.deliver_notices();
+        self.tell_repeated();
+        self.cancel_seen = cancel_before;
+        self.cancel_sent = false;
+        let left = self.pg.exit_pipeline();
+        let outcome = outcome?;
+        if !left {
+            return Err(self.lost());
+        }
+        self.begin()?;
+        Ok(outcome)
+    }
+
+    fn piped(&mut self, groups: &[Vec<CString>]) -> Result<Vec<Result<String>>> {
+        for group in groups {
+            if !group.iter().all(|sql| self.pg.send_with(sql, &[])) || !self.pg.pipeline_sync() {
+                return Err(self.lost());
+            }
+        }
+        let mut outcomes = Vec::with_capacity(groups.len());
+        for group in groups {
+            let mut outcome = Ok(String::new());
+            for _ in group {
+                while let Some(result) = self.next_result()? {
+                    match result.status() {
+                        ExecStatusType::PGRES_FATAL_ERROR => {
+                            let error = self.failed(result.error());
+                            if error.kind() == ErrorKind::ConnectionLost {
+                                return Err(error);
+                            }
+                            outcome = Err(error);
+                        }
+                        ExecStatusType::PGRES_TUPLES_OK if outcome.is_ok() => {
+                            outcome = Ok(result.value(0, 0).unwrap_or_default().to_owned());
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            match self.next_result()? {
+                Some(result) if result.status() == ExecStatusType::PGRES_PIPELINE_SYNC => {}
+                _ => return Err(self.lost()),
+            }
+            outcomes.push(outcome);
+        }
+        Ok(outcomes)
+    }
+
+    fn next_result(&mut self) -> Result<Option<PgResult>> {
+        self.wait_for_result()?;
+        Ok(self.pg.result())
     }
 
     /// Runs a statement of the user. Rows are counted and never held; `COPY ... FROM STDIN` is fed from `copy`,

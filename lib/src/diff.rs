@@ -2,11 +2,14 @@
 
 use std::cmp::Ordering;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::{Catalog, KINDS, Kind, Object, ObjectId, Objects};
-use crate::habit::Class;
+use crate::class::{self, Class};
 
 /// How an object differs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It exists on the left side only.
     OnlyLeft,
@@ -17,7 +20,8 @@ pub enum Change {
 }
 
 /// An attribute that differs; `None` means that the object has none.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AttributeChange {
     /// The attribute, such as `type`.
     pub name: String,
@@ -38,8 +42,15 @@ pub struct Difference {
     pub attributes: Vec<AttributeChange>,
     /// Whether the definitions may be the same in another spelling, which no side could be asked.
     pub maybe_spelling: bool,
-    /// The class of habit that it is nothing but.
+    /// The class of habit that it is nothing but. An object that differs in several ways has a difference for each class.
     pub class: Option<Class>,
+}
+
+impl Difference {
+    /// Whether an attribute is among those that differ.
+    pub(crate) fn has(&self, attribute: &str) -> bool {
+        self.attributes.iter().any(|known| known.name == attribute)
+    }
 }
 
 /// The differences between two catalogs, by kind and then by name.
@@ -70,9 +81,16 @@ impl Diff {
         &self.differences
     }
 
-    /// Takes the differences out, to put back those that remain.
-    pub(crate) fn retain(&mut self, keep: impl FnMut(&mut Difference) -> bool) {
-        self.differences.retain_mut(keep);
+    /// Takes all differences out.
+    pub(crate) fn take(&mut self) -> Vec<Difference> {
+        std::mem::take(&mut self.differences)
+    }
+
+    /// Adds differences, and puts all in order.
+    pub(crate) fn put(&mut self, differences: Vec<Difference>) {
+        self.differences.extend(differences);
+        self.differences
+            .sort_by(|left, right| (&left.object, left.class).cmp(&(&right.object, right.class)));
     }
 }
 
@@ -113,20 +131,21 @@ fn changes(
     right: &Objects,
     right_object: Option<Object<'_>>,
 ) -> Vec<AttributeChange> {
-    debug_assert_eq!(left.attributes(), right.attributes());
     let mut changes = Vec::new();
     for (number, name) in left.attributes().iter().enumerate() {
-        let value =
-            |object: Option<Object<'_>>| object.and_then(|object| object.attribute_at(number).map(str::to_owned));
-        let (left, right) = (
-            left_object.and_then(|object| object.attribute_at(number)),
-            right_object.and_then(|object| object.attribute_at(number)),
-        );
-        if left != right && kind.compares(name) {
+        // A snapshot of another version of pum may not have the attribute.
+        let other = match right.attributes().get(number) {
+            Some(other) if other == name => Some(number),
+            _ => right.attributes().iter().position(|other| other == name),
+        };
+        let Some(other) = other else { continue };
+        let left = left_object.and_then(|object| object.attribute_at(number));
+        let right = right_object.and_then(|object| object.attribute_at(other));
+        if left != right && class::compares(kind, name) {
             changes.push(AttributeChange {
                 name: name.clone(),
-                left: value(left_object),
-                right: value(right_object),
+                left: left.map(str::to_owned),
+                right: right.map(str::to_owned),
             });
         }
     }

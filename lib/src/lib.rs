@@ -99,12 +99,13 @@
 
 mod catalog;
 mod check;
+mod class;
 mod connection;
 mod delta;
 mod diff;
 mod dump;
 mod error;
-mod habit;
+mod expectation;
 mod history;
 mod programs;
 mod python;
@@ -118,8 +119,9 @@ mod supervise;
 mod target;
 mod upgrade;
 
-pub use catalog::{Catalog, Filter, Fingerprint, KINDS, Kind, ObjectId};
-pub use check::check;
+pub use catalog::{Catalog, Filter, Fingerprint, KINDS, Kind, ObjectId, Pattern};
+pub use check::{Origin, check};
+pub use class::Class;
 pub use connection::{
     Connection, CopySource, Done, Row, Rows, ServerVersion, TransactionStatus, quote_identifier, quote_literal,
 };
@@ -127,11 +129,11 @@ pub use delta::{Delta, Deltas, Language, NearMiss, Stage, Surrounding, Version};
 pub use diff::{AttributeChange, Change, Diff, Difference};
 pub use dump::{DumpOptions, Dumped, Format, PassedOver, RestoreOptions, Restored, dump, restore};
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
-pub use habit::Class;
+pub use expectation::Expectations;
 pub use history::{Entry, History, TableName};
 pub use programs::{fetch_programs, find_program, program_version};
 pub use rehearsal::{CarriedOut, Expected, Rehearsal, RehearsalOptions, rehearse};
-pub use report::{NotCompared, Report, Side, TextOptions};
+pub use report::{Count, NotCounted, Report, Side, TextOptions};
 pub use run::{Cancel, Event, Run};
 pub use script::{Script, Statement, Statements, Value, Variables};
 pub use server::{Server, ServerOptions};

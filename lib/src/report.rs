@@ -5,8 +5,9 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{Catalog, Filter, Kind};
-use crate::diff::{Diff, Difference};
+use crate::catalog::{Catalog, Filter, KINDS, Kind, ObjectId};
+use crate::class::Class;
+use crate::diff::{Change, Diff, Difference};
 
 pub use text::TextOptions;
 
@@ -16,8 +17,11 @@ pub struct Report {
     left: Side,
     right: Side,
     diff: Diff,
-    ignored: Vec<Kind>,
-    not_compared: Vec<NotCompared>,
+    ignored: Vec<&'static str>,
+    not_counted: Vec<NotCounted>,
+    not_compared: Vec<Kind>,
+    expected: Vec<Difference>,
+    gone: Vec<ObjectId>,
     warnings: Vec<String>,
 }
 
@@ -30,47 +34,79 @@ pub struct Side {
     pub server_version: String,
 }
 
-/// A kind of objects that exists and is not compared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotCompared {
-    /// The kind, such as `enum types`.
-    pub kind: String,
-    /// How many there are on the left side.
-    pub left: u64,
-    /// How many there are on the right side.
-    pub right: u64,
+/// Differences that were found and do not count, because their class is off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotCounted {
+    /// The class.
+    pub class: Class,
+    /// How many differences there are.
+    pub differences: usize,
+}
+
+/// How many objects of a kind differ in a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count<'a> {
+    /// The schema; empty for what belongs to none.
+    pub schema: &'a str,
+    /// The kind.
+    pub kind: Kind,
+    /// Objects on the left side only.
+    pub only_left: usize,
+    /// Objects on the right side only.
+    pub only_right: usize,
+    /// Objects on both sides that differ.
+    pub changed: usize,
 }
 
 impl Report {
-    pub(crate) fn new(left: &Catalog, right: &Catalog, diff: Diff, warnings: Vec<String>, filter: &Filter) -> Report {
-        let side = |catalog: &Catalog| Side {
+    pub(crate) fn new(
+        catalogs: [&Catalog; 2],
+        diff: Diff,
+        apart: &[Difference],
+        warnings: Vec<String>,
+        filter: &Filter,
+    ) -> Report {
+        let [left, right] = catalogs.map(|catalog| Side {
             target: catalog.target().to_owned(),
             server_version: catalog.server_version().to_string(),
-        };
-        let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
-        for (place, catalog) in [left, right].into_iter().enumerate() {
-            for (kind, count) in catalog.not_compared() {
-                counts.entry(kind).or_default()[place] = *count;
+        });
+        let mut counts: BTreeMap<Class, usize> = BTreeMap::new();
+        for class in apart.iter().filter_map(|difference| difference.class) {
+            if !filter.ignore_classes.contains(&class) {
+                *counts.entry(class).or_default() += 1;
             }
         }
-        let mut ignored = filter.ignore.clone();
-        ignored.sort();
-        ignored.dedup();
+        let ignored = |kind: &Kind| filter.ignore.contains(kind);
+        let kinds = KINDS.iter().filter(|kind| ignored(kind)).map(|kind| kind.name());
+        let classes = Class::ALL.iter().filter(|class| filter.ignore_classes.contains(class));
+        let mut names: Vec<&str> = kinds.chain(classes.map(|class| class.name())).collect();
+        names.dedup();
+        let compared = |kind: &Kind| catalogs.iter().all(|catalog| catalog.objects(*kind).is_some());
         Report {
-            left: side(left),
-            right: side(right),
+            left,
+            right,
             diff,
-            ignored,
-            not_compared: counts
+            ignored: names,
+            not_counted: counts
                 .into_iter()
-                .map(|(kind, [left, right])| NotCompared {
-                    kind: kind.to_owned(),
-                    left,
-                    right,
-                })
+                .map(|(class, differences)| NotCounted { class, differences })
                 .collect(),
+            not_compared: KINDS
+                .iter()
+                .filter(|kind| !ignored(kind) && !compared(kind))
+                .copied()
+                .collect(),
+            expected: Vec::new(),
+            gone: Vec::new(),
             warnings,
         }
+    }
+
+    /// The same report with the differences that were expected, and the objects that were expected to differ and do not.
+    pub(crate) fn expecting(mut self, expected: Vec<Difference>, gone: Vec<ObjectId>) -> Report {
+        self.expected = expected;
+        self.gone = gone;
+        self
     }
 
     /// The same report with other names for the two databases, for those that nobody named.
@@ -85,9 +121,10 @@ impl Report {
         self.diff.is_empty()
     }
 
-    /// Whether all differences are such that the databases behave the same for their users; see [`crate::Class`].
+    /// Whether all differences are such that a rehearsal goes on; see [`Class::Serial`].
     pub fn behaves_the_same(&self) -> bool {
-        self.differences().iter().all(|difference| difference.class.is_some())
+        let serial = |difference: &Difference| difference.class == Some(Class::Serial);
+        self.differences().iter().all(serial)
     }
 
     /// The left database.
@@ -105,9 +142,50 @@ impl Report {
         self.diff.differences()
     }
 
-    /// Kinds that exist on a side and are not compared.
-    pub fn not_compared(&self) -> &[NotCompared] {
+    /// The differences counted by schema and kind, in that order.
+    pub fn counts(&self) -> Vec<Count<'_>> {
+        let mut counts: BTreeMap<(&str, Kind), Count<'_>> = BTreeMap::new();
+        for difference in self.differences() {
+            let (schema, kind) = (difference.object.schema.as_str(), difference.object.kind);
+            let count = counts.entry((schema, kind)).or_insert(Count {
+                schema,
+                kind,
+                only_left: 0,
+                only_right: 0,
+                changed: 0,
+            });
+            match difference.change {
+                Change::OnlyLeft => count.only_left += 1,
+                Change::OnlyRight => count.only_right += 1,
+                Change::Changed => count.changed += 1,
+            }
+        }
+        counts.into_values().collect()
+    }
+
+    /// The differences that were expected, and do not count.
+    pub fn expected(&self) -> &[Difference] {
+        &self.expected
+    }
+
+    /// The objects that were expected to differ, and do not any more.
+    pub fn expected_and_gone(&self) -> &[ObjectId] {
+        &self.gone
+    }
+
+    /// What was found in the classes that are off.
+    pub fn not_counted(&self) -> &[NotCounted] {
+        &self.not_counted
+    }
+
+    /// Kinds that could not be compared, because a snapshot does not hold them.
+    pub fn not_compared(&self) -> &[Kind] {
         &self.not_compared
+    }
+
+    /// Kinds and classes that were left out, by name.
+    pub fn ignored(&self) -> &[&'static str] {
+        &self.ignored
     }
 
     /// What should be known besides, such as differences that may be spelling only.

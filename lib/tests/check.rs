@@ -8,6 +8,8 @@
 //!
 //! `since.txt` names the first major version of the server that knows what the case needs.
 //!
+//! Every class of differences counts in them; a difference of a class has its name in parentheses.
+//!
 //! `PUM_BLESS=1` writes `expected.txt`, to be read before it is committed; `PUM_CASE=text` runs what has it in its path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use pum::{Change, Connection, Filter, Report, Run, Target, check, find_program};
+use pum::{Change, Class, Connection, Filter, Report, Run, Target, check, find_program};
 
 #[test]
 fn every_case_shows_its_differences_and_no_other() {
@@ -80,7 +82,9 @@ fn run_case(case: &Path, name: &str) -> Vec<String> {
     let read = |file: &str| fs::read_to_string(case.join(file)).unwrap_or_default();
     let left = build(&[read("both.sql"), read("left.sql")]);
     let right = build(&[read("both.sql"), read("right.sql")]);
-    let compare = |left: &Target, right: &Target| check(left, right, &Filter::default(), &Run::new()).unwrap();
+    let mut filter = Filter::default();
+    filter.include_words(&["all"]).unwrap();
+    let compare = |left: &Target, right: &Target| check(left, right, &filter, &Run::new()).unwrap();
 
     let mut problems = Vec::new();
     let found = lines(&compare(&left, &right), false);
@@ -138,7 +142,12 @@ fn lines(report: &Report, mirrored: bool) -> String {
             (Change::Changed, _) => "~",
         };
         let object = &difference.object;
-        let name: Vec<&str> = [&object.schema, &object.relation, &object.name]
+        // A renamed object has the name of the side that was left.
+        let own_name = match (difference.class, difference.attributes.as_slice()) {
+            (Some(Class::Names), [name]) if mirrored && name.name == "name" => name.right.as_ref().unwrap(),
+            _ => &object.name,
+        };
+        let name: Vec<&str> = [&object.schema, &object.relation, own_name]
             .into_iter()
             .filter(|part| !part.is_empty())
             .map(String::as_str)

@@ -126,7 +126,16 @@ fn json_has_its_stable_form() {
                 {"kind": "columns", "schema": "public", "relation": "t", "name": "a", "change": "changed",
                  "attributes": [{"name": "type", "left": "integer", "right": "bigint"}]},
             ],
-            "not_compared": [{"kind": "enum types", "left": 0, "right": 1}],
+            "summary": [
+                {"schema": "public", "kind": "tables", "only_left": 0, "only_right": 1, "changed": 0},
+                {"schema": "public", "kind": "columns", "only_left": 0, "only_right": 0, "changed": 1},
+                {"schema": "public", "kind": "views", "only_left": 1, "only_right": 0, "changed": 0},
+            ],
+            "expected": [],
+            "expected_and_gone": [],
+            "not_counted": [],
+            "ignored": [],
+            "not_compared": [],
             "warnings": [],
         })
     );
@@ -138,7 +147,12 @@ fn json_has_its_stable_form() {
             "same",
             "left",
             "right",
+            "summary",
             "differences",
+            "expected",
+            "expected_and_gone",
+            "not_counted",
+            "ignored",
             "not_compared",
             "warnings"
         ]

@@ -1,9 +1,9 @@
 //! `pum check`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pum::{Error, Result, TableName, TextOptions};
+use pum::{Error, Expectations, Result, TableName, TextOptions};
 
 use crate::Exit;
 use crate::command::{Comparison, Format, Login};
@@ -15,6 +15,9 @@ const EXAMPLES: &str = "\
 Examples:
   pum check -p1 water_prod -p2 water_new
   pum check -p1 water_prod -p2 water_new -i views triggers -N topology -P '%_import'
+  pum check -p1 water_prod -p2 water_new --include owners privileges
+  pum check -p1 water_prod -p2 water_new --write-expected known.json
+  pum check -p1 water_prod -p2 water_new --expect known.json
   pum check -p1 'postgresql://ann@db1/water' -p2 'host=db2 dbname=water' --format json -o report.json
 
 Exit code: 0 same, 1 different, 2 could not tell.";
@@ -46,6 +49,10 @@ pub(crate) struct Check {
     #[arg(short, long, value_name = "FILE")]
     output_file: Option<PathBuf>,
 
+    /// Write the differences into a file for --expect, with the reasons that it holds already; then they are known
+    #[arg(long, value_name = "FILE", conflicts_with = "expect")]
+    write_expected: Option<PathBuf>,
+
     /// Print nothing; the exit code tells
     #[arg(short, long)]
     silent: bool,
@@ -71,6 +78,23 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     let left = session.target(command_line(args.pg_service1), ask)?;
     let right = session.target(command_line(args.pg_service2), ask)?;
     let report = pum::check(&left, &right, &filter, &session.run)?;
+    if let Some(file) = &args.write_expected {
+        let known = if file.exists() {
+            Expectations::read(file)?
+        } else {
+            Expectations::default()
+        };
+        let expected = Expectations::of(report.differences(), &known);
+        write(file, &expected.to_json())?;
+        if !args.silent {
+            let (count, file) = (expected.len(), file.to_string_lossy());
+            terminal.print(&format!(
+                "{count} differences written into {}; say in it why each is right.\n",
+                line(&file)
+            ))?;
+        }
+        return Ok(Exit::Done);
+    }
     let text = match args.format {
         Format::Json => json(&report.to_json()),
         Format::Text => report.to_text(&TextOptions {
@@ -86,8 +110,7 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     };
     match args.output_file {
         Some(file) => {
-            std::fs::write(&file, text)
-                .map_err(|error| Error::io(format!("cannot write the report \"{}\"", file.display()), &error))?;
+            write(&file, &text)?;
             if !args.silent {
                 let file = file.to_string_lossy();
                 terminal.print(&format!("{verdict}; the report is in {}.\n", line(&file)))?;
@@ -97,4 +120,8 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
         None => terminal.print(&text)?,
     }
     Ok(if report.same() { Exit::Done } else { Exit::Different })
+}
+
+fn write(file: &Path, text: &str) -> Result<()> {
+    std::fs::write(file, text).map_err(|error| Error::io(format!("cannot write \"{}\"", file.display()), &error))
 }

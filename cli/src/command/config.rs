@@ -91,6 +91,10 @@ fn rows(args: ShowConfig, config: &Config) -> Result<Vec<Row>> {
     row(&mut rows, "backup_file", config.backup_file(args.file));
     let comparison = args.comparison;
     row(&mut rows, "ignore_elements", config.ignore_elements(comparison.ignore));
+    row(&mut rows, "include", config.include(comparison.include));
+    row(&mut rows, "exclude", config.exclude(comparison.exclude));
+    row(&mut rows, "data", config.data(comparison.data));
+    row(&mut rows, "expect", config.expect(comparison.expect));
     row(
         &mut rows,
         "exclude_schemas",

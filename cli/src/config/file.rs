@@ -28,9 +28,21 @@ pub(super) struct File {
     /// Where test and test-and-upgrade write the backup of production.
     #[schemars(with = "Option<String>")]
     pub(super) backup_file: Option<Spanned<String>>,
-    /// The kinds of objects that are not compared.
+    /// The kinds of objects and the classes of differences that are not compared.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) ignore_elements: Option<Spanned<Vec<String>>>,
+    /// The classes of differences that count besides those that count by default; `all` for every one.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) include: Option<Spanned<Vec<String>>>,
+    /// The objects that are not compared, as patterns such as `usr_*` or `import.*`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) exclude: Option<Spanned<Vec<String>>>,
+    /// The tables whose rows are compared too, as patterns such as `water.material`.
+    #[schemars(with = "Option<Vec<String>>")]
+    pub(super) data: Option<Spanned<Vec<String>>>,
+    /// The file of differences that are known and do not count.
+    #[schemars(with = "Option<String>")]
+    pub(super) expect: Option<Spanned<String>>,
     /// The schemas that are left out.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) exclude_schemas: Option<Spanned<Vec<String>>>,

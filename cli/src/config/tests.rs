@@ -42,6 +42,10 @@ pg_service: water
 pg_service_prod: water_prod
 pg_service_test: water_test
 pg_service_comp: host=x dbname=water_comp
+include: [owners]
+exclude: ["usr_*"]
+data: [water.material]
+expect: known.json
 "#;
 
 #[test]
@@ -68,6 +72,10 @@ fn every_key_has_its_value_and_its_place() {
     assert_eq!(backup.value, Path::new("conf/out/water.backup"));
     assert_eq!(config.ignore_elements(Vec::new()).value, ["views", "rules"]);
     assert_eq!(config.exclude_schemas(Vec::new()).value, ["topology"]);
+    assert_eq!(config.include(Vec::new()).value, ["owners"]);
+    assert_eq!(config.exclude(Vec::new()).value, ["usr_*"]);
+    assert_eq!(config.data(Vec::new()).value, ["water.material"]);
+    assert_eq!(config.expect(None).unwrap().value, Path::new("conf/known.json"));
     assert_eq!(config.exclude_field_patterns(Vec::new()).value, ["%_import"]);
     let variables: Vec<(String, String, String)> = config
         .variables(&[])

@@ -244,6 +244,21 @@ impl Pg {
         unsafe { pq_sys::PQsetSingleRowMode(self.connection.as_ptr()) == 1 }
     }
 
+    /// From here on statements are sent without waiting for results (PostgreSQL documentation, "Pipeline Mode").
+    pub(crate) fn enter_pipeline(&mut self) -> bool {
+        unsafe { pq_sys::PQenterPipelineMode(self.connection.as_ptr()) == 1 }
+    }
+
+    /// Possible once every result was fetched.
+    pub(crate) fn exit_pipeline(&mut self) -> bool {
+        unsafe { pq_sys::PQexitPipelineMode(self.connection.as_ptr()) == 1 }
+    }
+
+    /// An error makes the server pass over what follows up to here.
+    pub(crate) fn pipeline_sync(&mut self) -> bool {
+        unsafe { pq_sys::PQpipelineSync(self.connection.as_ptr()) == 1 }
+    }
+
     /// `Some(true)`: all is sent; `Some(false)`: more to send; `None`: an error.
     pub(crate) fn flush(&mut self) -> Option<bool> {
         match unsafe { pq_sys::PQflush(self.connection.as_ptr()) } {

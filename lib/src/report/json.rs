@@ -11,8 +11,13 @@ struct Document<'a> {
     same: bool,
     left: Side<'a>,
     right: Side<'a>,
+    summary: Vec<Count<'a>>,
     differences: Vec<Difference<'a>>,
-    not_compared: Vec<NotCompared<'a>>,
+    expected: Vec<Difference<'a>>,
+    expected_and_gone: Vec<Object<'a>>,
+    not_counted: Vec<NotCounted>,
+    ignored: &'a [&'static str],
+    not_compared: Vec<&'static str>,
     warnings: &'a [String],
 }
 
@@ -23,15 +28,23 @@ struct Side<'a> {
 }
 
 #[derive(Serialize)]
-struct Difference<'a> {
+struct Object<'a> {
     kind: &'static str,
     schema: Option<&'a str>,
     relation: Option<&'a str>,
     name: &'a str,
+}
+
+#[derive(Serialize)]
+struct Difference<'a> {
+    #[serde(flatten)]
+    object: Object<'a>,
     change: &'static str,
     attributes: Vec<Attribute<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    remark: Option<String>,
+    class: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    maybe_spelling: bool,
 }
 
 #[derive(Serialize)]
@@ -42,10 +55,18 @@ struct Attribute<'a> {
 }
 
 #[derive(Serialize)]
-struct NotCompared<'a> {
-    kind: &'a str,
-    left: u64,
-    right: u64,
+struct Count<'a> {
+    schema: Option<&'a str>,
+    kind: &'static str,
+    only_left: usize,
+    only_right: usize,
+    changed: usize,
+}
+
+#[derive(Serialize)]
+struct NotCounted {
+    class: &'static str,
+    differences: usize,
 }
 
 pub(super) fn render(report: &Report) -> String {
@@ -54,16 +75,20 @@ pub(super) fn render(report: &Report) -> String {
         same: report.same(),
         left: side(&report.left),
         right: side(&report.right),
+        summary: report.counts().iter().map(count).collect(),
         differences: report.differences().iter().map(difference).collect(),
-        not_compared: report
-            .not_compared
+        expected: report.expected.iter().map(difference).collect(),
+        expected_and_gone: report.gone.iter().map(object).collect(),
+        not_counted: report
+            .not_counted
             .iter()
-            .map(|count| NotCompared {
-                kind: &count.kind,
-                left: count.left,
-                right: count.right,
+            .map(|apart| NotCounted {
+                class: apart.class.name(),
+                differences: apart.differences,
             })
             .collect(),
+        ignored: &report.ignored,
+        not_compared: report.not_compared.iter().map(|kind| kind.name()).collect(),
         warnings: &report.warnings,
     };
     // Texts, numbers and lists only: this cannot fail.
@@ -77,13 +102,19 @@ fn side(side: &super::Side) -> Side<'_> {
     }
 }
 
+fn count<'a>(count: &super::Count<'a>) -> Count<'a> {
+    Count {
+        schema: some(count.schema),
+        kind: count.kind.name(),
+        only_left: count.only_left,
+        only_right: count.only_right,
+        changed: count.changed,
+    }
+}
+
 fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
-    let object = &difference.object;
     Difference {
-        kind: object.kind.name(),
-        schema: some(&object.schema),
-        relation: some(&object.relation),
-        name: &object.name,
+        object: object(&difference.object),
         change: match difference.change {
             Change::OnlyLeft => "only_left",
             Change::OnlyRight => "only_right",
@@ -98,10 +129,17 @@ fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
                 right: attribute.right.as_deref(),
             })
             .collect(),
-        remark: match difference.class {
-            Some(class) => Some(class.to_string()),
-            None => difference.maybe_spelling.then(|| "may be spelling only".to_owned()),
-        },
+        class: difference.class.map(crate::Class::name),
+        maybe_spelling: difference.maybe_spelling,
+    }
+}
+
+fn object(object: &crate::ObjectId) -> Object<'_> {
+    Object {
+        kind: object.kind.name(),
+        schema: some(&object.schema),
+        relation: some(&object.relation),
+        name: &object.name,
     }
 }
 

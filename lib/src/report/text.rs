@@ -7,7 +7,7 @@ use std::time::Duration;
 use similar::{ChangeTag, TextDiff};
 
 use super::Report;
-use crate::catalog::{KINDS, Kind, OWNER};
+use crate::catalog::{Kind, OWNER_TABLE};
 use crate::diff::{AttributeChange, Change, Difference};
 
 /// How a report is written for a person.
@@ -85,8 +85,7 @@ impl Writer {
             ));
         }
         if !report.ignored.is_empty() {
-            let names: Vec<&str> = report.ignored.iter().map(|kind| kind.name()).collect();
-            self.line(format!("ignored: {}", names.join(", ")));
+            self.line(format!("ignored: {}", report.ignored.join(", ")));
         }
         self.line("");
         let verdict = match report.differences().len() {
@@ -97,27 +96,35 @@ impl Writer {
         self.line(verdict);
     }
 
+    /// A table of schemas and kinds; the names of schemas are cut where the terminal is narrow.
     fn summary(&mut self, report: &Report) {
-        let mut counts: BTreeMap<Kind, [usize; 3]> = BTreeMap::new();
-        for difference in report.differences() {
-            counts.entry(difference.object.kind).or_default()[difference.change as usize] += 1;
-        }
+        const NUMBERS: usize = 10 + 12 + 9;
+        let counts = report.counts();
         let shown = |count: usize| if count == 0 { ".".to_owned() } else { count.to_string() };
+        let width = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
+        let kinds = width(&mut counts.iter().map(|count| count.kind.title().len())).max(12);
+        let room = self.options.width.saturating_sub(NUMBERS + kinds + 4).max(8);
+        let schemas = width(&mut counts.iter().map(|count| escape(count.schema).chars().count())).min(room);
         self.line("");
         self.line(format!(
-            "  {:<12} {:>10} {:>11} {:>9}",
-            "", "only left", "only right", "changed"
+            "  {:schemas$}  {:kinds$} {:>9} {:>11} {:>9}",
+            "", "", "only left", "only right", "changed"
         ));
-        for kind in KINDS {
-            if let Some([left, right, changed]) = counts.get(kind) {
-                self.line(format!(
-                    "  {:<12} {:>10} {:>11} {:>9}",
-                    kind.name(),
-                    shown(*left),
-                    shown(*right),
-                    shown(*changed)
-                ));
+        let mut last = None;
+        for count in counts {
+            let mut schema = escape(count.schema);
+            if schema.chars().count() > room {
+                schema = schema.chars().take(room - 1).chain(['…']).collect();
             }
+            let repeated = last.replace(count.schema) == Some(count.schema);
+            self.line(format!(
+                "  {:schemas$}  {:kinds$} {:>9} {:>11} {:>9}",
+                if repeated { "" } else { &schema },
+                count.kind.title(),
+                shown(count.only_left),
+                shown(count.only_right),
+                shown(count.changed)
+            ));
         }
     }
 
@@ -156,7 +163,7 @@ impl Writer {
 
     fn difference(&mut self, difference: &Difference, parts: Option<&Vec<&Difference>>) {
         let object = &difference.object;
-        let mut title = object.kind.singular().to_owned();
+        let mut title = object.kind.singular();
         if !object.relation.is_empty() {
             let _ = write!(title, " {}", escape(&object.name));
         }
@@ -257,21 +264,42 @@ impl Writer {
     }
 
     fn tail(&mut self, report: &Report) {
-        if !report.not_compared.is_empty() {
-            let kinds: Vec<String> = report
-                .not_compared
-                .iter()
-                .map(|count| {
-                    let kind = escape(&count.kind);
-                    if count.left == count.right {
-                        format!("{kind} {}", count.left)
-                    } else {
-                        self.painted(YELLOW, &format!("{kind} ({} left, {} right)", count.left, count.right))
-                    }
-                })
-                .collect();
+        if !report.expected.is_empty() {
+            let count = report.expected.len();
+            let differences = if count == 1 { "difference" } else { "differences" };
             self.line("");
-            self.wrapped("not compared: ", &kinds);
+            self.line(format!("{count} expected {differences} not counted"));
+        }
+        if !report.gone.is_empty() {
+            let objects: Vec<String> = report.gone.iter().map(|object| escape(&object.to_string())).collect();
+            self.line("");
+            self.wrapped("expected to differ, and no longer does: ", &objects);
+        }
+        if !report.not_counted.is_empty() {
+            let classes: Vec<String> = report
+                .not_counted
+                .iter()
+                .map(|apart| format!("{} in {}", apart.differences, apart.class))
+                .collect();
+            let count: usize = report.not_counted.iter().map(|apart| apart.differences).sum();
+            let names: Vec<&str> = report.not_counted.iter().map(|apart| apart.class.name()).collect();
+            let differences = if count == 1 { "difference" } else { "differences" };
+            self.line("");
+            match classes.as_slice() {
+                [_] => self.line(format!(
+                    "{count} {differences} in {} not counted, see --include {}",
+                    names[0], names[0]
+                )),
+                _ => {
+                    self.wrapped(&format!("{count} {differences} not counted: "), &classes);
+                    self.line(format!("see --include {}", names.join(" ")));
+                }
+            }
+        }
+        if !report.not_compared.is_empty() {
+            let kinds: Vec<String> = report.not_compared.iter().map(|kind| kind.title()).collect();
+            self.line("");
+            self.wrapped("not compared, because a snapshot does not hold them: ", &kinds);
         }
         for warning in &report.warnings {
             self.line("");
@@ -283,8 +311,7 @@ impl Writer {
         let mut line = start.to_owned();
         for (number, word) in words.iter().enumerate() {
             let comma = if number + 1 < words.len() { ", " } else { "" };
-            let visible = word.replace(YELLOW, "").replace(RESET, "").chars().count();
-            if line.chars().count() + visible > self.options.width && line.len() > 4 {
+            if line.chars().count() + word.chars().count() > self.options.width && line.len() > 4 {
                 self.line(&line);
                 line = "    ".to_owned();
             }
@@ -347,7 +374,10 @@ fn owner(difference: &Difference) -> Option<&str> {
     if !difference.object.relation.is_empty() {
         return Some(&difference.object.relation);
     }
-    let attribute = difference.attributes.iter().find(|attribute| attribute.name == OWNER)?;
+    let attribute = difference
+        .attributes
+        .iter()
+        .find(|attribute| attribute.name == OWNER_TABLE)?;
     attribute.left.as_deref().or(attribute.right.as_deref())
 }
 
@@ -359,7 +389,7 @@ fn contents(parts: &[&Difference]) -> String {
     }
     let counts: Vec<String> = counts
         .into_iter()
-        .map(|(kind, count)| format!("{count} {}", if count == 1 { kind.singular() } else { kind.name() }))
+        .map(|(kind, count)| format!("{count} {}", if count == 1 { kind.singular() } else { kind.title() }))
         .collect();
     format!(" ({})", counts.join(", "))
 }

@@ -1,0 +1,2 @@
+-- Nothing yet.
+select null as address, null as privileges where false
