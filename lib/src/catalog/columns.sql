@@ -3,7 +3,10 @@ select
     n.nspname as schema,
     c.relname as relation,
     a.attname as name,
+    'pg_class'::regclass::oid || ' ' || a.attrelid || ' ' || a.attnum as address,
+    -- type: with all its modifiers
     format_type(a.atttypid, a.atttypmod) as type,
+    -- not_null: no, yes; with `not valid` or `no inherit` (PostgreSQL 18)
     case
         when not a.attnotnull then 'no'
         when flawed.oid is null then 'yes'
@@ -11,23 +14,34 @@ select
             case when flawed.connoinherit then 'no inherit' end)
     end as not_null,
     -- A default names no column, so that it needs no relation: several times faster than with one.
+    -- default: the expression
     case when a.attgenerated = '' then pg_get_expr(d.adbin, 0) end as default,
+    -- identity: always, by default; its sequence is among the sequences
     case a.attidentity when 'a' then 'always' when 'd' then 'by default' end as identity,
+    -- generated: stored, virtual (PostgreSQL 18)
     case a.attgenerated when 's' then 'stored' when 'v' then 'virtual' end as generated,
+    -- expression: of a generated column
     case when a.attgenerated <> '' then pg_get_expr(d.adbin, a.attrelid) end as expression,
+    -- collation: where it is not the type's own
     case when co.oid is not null
         then quote_ident((select nspname from pg_namespace where oid = co.collnamespace)) || '.'
             || quote_ident(co.collname) end as collation,
+    -- inherited: whether it comes from a parent, and whether it is the table's own besides
     case when a.attinhcount > 0 then case when a.attislocal then 'yes, and local' else 'yes' end end as inherited,
+    -- storage: where it is not the type's own
     case when a.attstorage <> t.typstorage
         then case a.attstorage when 'p' then 'plain' when 'e' then 'external' when 'm' then 'main' else 'extended' end
         end as storage,
+    -- compression: pglz, lz4 (PostgreSQL 14)
     case a.attcompression when 'p' then 'pglz' when 'l' then 'lz4' end as compression,
+    -- statistics: the statistics target where it is set
     case when a.attstattarget >= 0 then a.attstattarget end as statistics,
     -- The server's own entry pg_attver, which some minor releases keep there, is no option: pg_dump leaves it out too.
+    -- options: `n_distinct` and the like, sorted
     case when a.attoptions[1] not like 'pg\_attver=%' or cardinality(a.attoptions) > 1
         then (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o where o not like 'pg\_attver=%')
         end as options,
+    -- foreign_options: of a column of a foreign table, sorted
     case when a.attfdwoptions is not null
         then array_to_string(array(select unnest(a.attfdwoptions) order by 1), ', ') end as foreign_options
 -- A column that an older server lacks falls through to the row of the same name outside.

@@ -4,25 +4,40 @@ select
     n.nspname as schema,
     c.relname as relation,
     k.conname as name,
+    'pg_constraint'::regclass::oid || ' ' || k.oid || ' 0' as address,
+    -- type: primary key, unique, foreign key, check, exclude
     case k.contype when 'p' then 'primary key' when 'u' then 'unique' when 'f' then 'foreign key'
         when 'c' then 'check' else 'exclude' end as type,
+    -- definition: of all but checks: columns, `INCLUDE`, referenced table and columns, actions, match, deferrability,
+    -- operators, validity
     case k.contype
         when 'c' then null
         when 'x' then replace(pg_get_constraintdef(k.oid),
             coalesce(' WHERE (' || pg_get_expr(i.indpred, i.indrelid) || ')', ''), '')
         else pg_get_constraintdef(k.oid) end as definition,
+    -- expression: of a check
     case when k.contype = 'c' then pg_get_expr(k.conbin, k.conrelid) end as expression,
+    -- predicate: of an exclusion constraint
     case when k.contype = 'x' then pg_get_expr(i.indpred, i.indrelid) end as predicate,
+    -- valid: whether a check was validated
     case when k.contype = 'c' then case when k.convalidated then 'yes' else 'no' end end as valid,
+    -- enforced: whether a check is enforced (PostgreSQL 18)
     case when k.contype = 'c' then case when k.conenforced then 'yes' else 'no' end end as enforced,
+    -- inheritable: whether a check goes to children (`NO INHERIT`)
     case when k.contype = 'c' then case when k.connoinherit then 'no' else 'yes' end end as inheritable,
+    -- inherited: whether a check of a child is its own besides
     case when k.contype = 'c' and k.coninhcount > 0 then 'yes, and local' end as inherited,
+    -- parent: the constraint of the partitioned table that a partition's one belongs to
     case when parent.oid is not null then parent.conrelid::regclass || ' ' || quote_ident(parent.conname) end as parent,
+    -- index_options: storage parameters of the index behind it, sorted
     case when ic.reloptions is not null
         then array_to_string(array(select unnest(ic.reloptions) order by 1), ', ') end as index_options,
+    -- index_valid: whether that index is valid and ready
     case when not i.indisvalid then 'no' when not i.indisready then 'not ready' when i.indisvalid then 'yes' end
         as index_valid,
     -- Foreign keys are enforced by internal triggers, which DISABLE TRIGGER ALL switches off unseen.
+    -- triggers: internal triggers of a foreign key that are switched off: the key is not enforced. `pg_dump` does not
+    -- show it
     disabled.triggers as triggers
 from (select true as conenforced) as older
 cross join lateral (

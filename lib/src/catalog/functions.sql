@@ -3,28 +3,46 @@ select
     n.nspname as schema,
     case p.prokind when 'p' then 'procedure ' when 'a' then 'aggregate ' when 'w' then 'window ' else '' end
         || quote_ident(p.proname) || '(' || oidvectortypes(p.proargtypes) || ')' as name,
+    'pg_proc'::regclass::oid || ' ' || p.oid || ' 0' as address,
+    -- arguments: modes, names, types and defaults
     pg_get_function_arguments(p.oid) as arguments,
+    -- returns: the result with `SETOF` or `TABLE`
     pg_get_function_result(p.oid) as returns,
+    -- language: of all but aggregates
     case when p.prokind <> 'a' then l.lanname end as language,
+    -- volatility: immutable, stable, volatile
     case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end as volatility,
+    -- strict: whether null arguments give null
     case when p.proisstrict then 'yes' else 'no' end as strict,
+    -- security: definer, invoker
     case when p.prosecdef then 'definer' else 'invoker' end as security,
+    -- leakproof: yes, no
     case when p.proleakproof then 'yes' else 'no' end as leakproof,
+    -- parallel: safe, restricted, unsafe
     case p.proparallel when 's' then 'safe' when 'r' then 'restricted' else 'unsafe' end as parallel,
+    -- cost: the estimated cost
     p.procost as cost,
+    -- rows: the estimated rows of a set
     case when p.proretset then p.prorows end as rows,
+    -- support: the planner support function
     case when p.prosupport <> 0 then p.prosupport::regproc end as support,
+    -- settings: what `SET` gives it, sorted
     case when p.proconfig is not null
         then array_to_string(array(select unnest(p.proconfig) order by 1), E'\n') end as settings,
+    -- transforms: the types of `TRANSFORM`, sorted
     case when p.protrftypes is not null then (
         select string_agg(format_type(type, null), ', ' order by format_type(type, null))
         from unnest(p.protrftypes) type
     ) end as transforms,
+    -- body: the source as it is, line ends included; for C the symbol
     case when p.prokind <> 'a' and not p.standard then p.prosrc end as body,
     -- The text of a body in standard SQL has no function of its own before PostgreSQL 14.
+    -- sql_body: a body in standard SQL (PostgreSQL 14)
     case when p.standard
         then btrim(substring(pg_get_functiondef(p.oid) from E'\n((?:RETURN|BEGIN ATOMIC).*)$'), E'\n') end as sql_body,
+    -- library: of a C function
     p.probin as library,
+    -- aggregate: everything of an aggregate, a line each
     case when a.aggfnoid is not null then concat_ws(E'\n',
         'kind ' || case a.aggkind when 'o' then 'ordered set' when 'h' then 'hypothetical' else 'normal' end,
         case when a.aggkind <> 'n' then 'direct arguments ' || a.aggnumdirectargs end,

@@ -3,17 +3,28 @@ select
     n.nspname as schema,
     c.relname as relation,
     ic.relname as name,
+    'pg_class'::regclass::oid || ' ' || ic.oid || ' 0' as address,
+    -- unique: no, yes; with `nulls not distinct` (PostgreSQL 15)
     case when i.indisunique then case when i.indnullsnotdistinct then 'yes, nulls not distinct' else 'yes' end
         else 'no' end as unique,
+    -- method: the access method
     am.amname as method,
+    -- columns: in order, each with collation, operator class, `DESC` and `NULLS` where they are not the default
     keys.columns,
+    -- included: the columns of `INCLUDE`, in order
     keys.included,
+    -- column_settings: parameters of operator classes, statistics targets
     keys.settings as column_settings,
+    -- expressions: in the order in which `columns` has them
     case when i.indexprs is not null then pg_get_expr(i.indexprs, i.indrelid) end as expressions,
+    -- predicate: of a partial index
     case when i.indpred is not null then pg_get_expr(i.indpred, i.indrelid) end as predicate,
+    -- options: storage parameters, sorted
     case when ic.reloptions is not null
         then array_to_string(array(select unnest(ic.reloptions) order by 1), ', ') end as options,
+    -- valid: whether it is valid and ready; `pg_dump` leaves out an invalid index
     case when not i.indisvalid then 'no' when not i.indisready then 'not ready' else 'yes' end as valid,
+    -- parent: the index of the partitioned table that a partition's one is attached to
     case when ic.relispartition then (
         select h.inhparent::regclass::text from pg_inherits h where h.inhrelid = ic.oid
     ) end as parent

@@ -2,19 +2,32 @@
 select
     n.nspname as schema,
     c.relname as name,
+    'pg_class'::regclass::oid || ' ' || c.oid || ' 0' as address,
+    -- type: smallint, integer, bigint
     format_type(s.seqtypid, null) as type,
+    -- start: the first value
     s.seqstart as start,
+    -- increment: the step
     s.seqincrement as increment,
+    -- minimum: the lowest value
     s.seqmin as minimum,
+    -- maximum: the highest value
     s.seqmax as maximum,
+    -- cache: values taken in advance
     s.seqcache as cache,
+    -- cycle: whether it begins anew at the end
     case when s.seqcycle then 'yes' else 'no' end as cycle,
+    -- persistence: permanent, unlogged (PostgreSQL 15)
     case c.relpersistence when 'u' then 'unlogged' else 'permanent' end as persistence,
     -- The owning table is always in the sequence's schema.
+    -- owner_table: the table whose column owns it
     owner.relname as owner_table,
+    -- owner_column: the column that owns it
     a.attname as owner_column,
+    -- ownership: serial (`OWNED BY`), identity
     case d.deptype when 'i' then 'identity' when 'a' then 'serial' end as ownership,
-    -- Not compared: the columns whose default calls it, and the highest number that they can take from it.
+    -- serves: not compared: the columns whose default takes from it. Where they can take the same numbers, another
+    -- type, maximum or owner is a habit: `check` counts it, a rehearsal tells it and goes on
     (
         select string_agg(served.relname || '.' || sa.attname || ' up to ' || least(s.seqmax, case sa.atttypid
             when 'int2'::regtype then 32767 when 'int4'::regtype then 2147483647 else 9223372036854775807 end),

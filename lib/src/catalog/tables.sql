@@ -2,27 +2,43 @@
 select
     n.nspname as schema,
     c.relname as name,
+    'pg_class'::regclass::oid || ' ' || c.oid || ' 0' as address,
+    -- kind: table, partitioned table, foreign table
     case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' else 'foreign table' end as kind,
+    -- persistence: permanent, unlogged
     case c.relpersistence when 'u' then 'unlogged' else 'permanent' end as persistence,
+    -- of_type: the composite type of a typed table
     case when c.reloftype <> 0 then format_type(c.reloftype, null) end as of_type,
+    -- inherits: the parents in their order; for a partition its partitioned table
     (
         select string_agg(h.inhparent::regclass::text, ', ' order by h.inhseqno)
         from pg_inherits h where h.inhrelid = c.oid
     ) as inherits,
+    -- partition_bound: `FOR VALUES ...` or `DEFAULT`
     case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end as partition_bound,
+    -- partition_key: strategy, columns and expressions of `PARTITION BY`
     case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partition_key,
+    -- access_method: such as `heap`
     am.amname as access_method,
+    -- options: storage parameters, sorted
     case when c.reloptions is not null
         then array_to_string(array(select unnest(c.reloptions) order by 1), ', ') end as options,
+    -- toast_options: storage parameters of the TOAST table, sorted
     case when toast.reloptions is not null
         then array_to_string(array(select unnest(toast.reloptions) order by 1), ', ') end as toast_options,
+    -- row_security: enabled or not
     case when c.relrowsecurity then 'enabled' else 'disabled' end as row_security,
+    -- row_security_forced: whether it holds for the owner too
     case when c.relforcerowsecurity then 'yes' else 'no' end as row_security_forced,
+    -- replica_identity: default, full, nothing, or the index
     case c.relreplident
         when 'd' then 'default' when 'f' then 'full' when 'n' then 'nothing'
         else coalesce('index ' || replident.relname, 'nothing') end as replica_identity,
+    -- cluster_index: the index that `CLUSTER` uses
     clustered.relname as cluster_index,
+    -- server: of a foreign table
     server.srvname as server,
+    -- foreign_options: of a foreign table, sorted
     case when ft.ftoptions is not null
         then array_to_string(array(select unnest(ft.ftoptions) order by 1), ', ') end as foreign_options
 from pg_class c

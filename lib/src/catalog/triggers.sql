@@ -4,10 +4,15 @@ select
     n.nspname as schema,
     c.relname as relation,
     t.tgname as name,
+    'pg_trigger'::regclass::oid || ' ' || t.oid || ' 0' as address,
+    -- definition: timing, events, columns, transition tables, deferrability, level, function and arguments
     case when condition.expression is null then definition.text
         else replace(definition.text, 'WHEN (' || condition.expression || ') ', '') end as definition,
+    -- condition: `WHEN`
     condition.expression as condition,
+    -- enabled: yes, no, replica, always
     case t.tgenabled when 'O' then 'yes' when 'D' then 'no' when 'R' then 'replica' else 'always' end as enabled,
+    -- inherited: whether the parent's trigger stands behind it
     case when parent.oid is not null then 'yes' end as inherited
 from (select null::oid as tgparentid) as older
 cross join lateral (
