@@ -1,2 +1,13 @@
--- Nothing yet.
-select null as address, null as comment where false
+-- Comments by the address of what they are about. Those of objects that initdb made are left out, save for `public` and
+-- extensions, which a database may have made anew.
+-- comment: the text of `COMMENT`
+select classoid || ' ' || objoid || ' ' || objsubid as address, description as comment
+from pg_description
+where objoid >= 16384
+    or classoid = 'pg_extension'::regclass
+    or classoid = 'pg_namespace'::regclass and objoid = (select oid from pg_namespace where nspname = 'public')
+union all
+select d.classoid || ' ' || d.objoid || ' 0', d.description
+from pg_shdescription d
+where d.classoid = 'pg_database'::regclass
+    and d.objoid = (select oid from pg_database where datname = current_database())
