@@ -9,6 +9,7 @@ mod dump;
 mod info;
 pub(crate) mod man;
 mod restore;
+mod snapshot;
 mod test;
 mod test_and_upgrade;
 mod upgrade;
@@ -83,6 +84,7 @@ pub(crate) fn help() -> String {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Check(check::Check),
+    Snapshot(snapshot::Snapshot),
     Dump(dump::Dump),
     Restore(restore::Restore),
     Baseline(baseline::Baseline),
@@ -101,6 +103,7 @@ impl Command {
     pub(crate) fn run(self, session: &Session) -> Result<Exit> {
         match self {
             Command::Check(args) => check::run(args, session),
+            Command::Snapshot(args) => snapshot::run(args, session),
             Command::Dump(args) => dump::run(args, session),
             Command::Restore(args) => restore::run(args, session),
             Command::Baseline(args) => baseline::run(args, session),

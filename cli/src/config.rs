@@ -384,6 +384,16 @@ impl Config {
         self.choose(given, key.as_ref())
     }
 
+    /// The snapshot file that stands in the place of a database: a name that ends with `.json`.
+    pub(crate) fn snapshot_file(&self, name: &Setting<String>) -> Option<PathBuf> {
+        let text = &name.value;
+        let is_database = text.contains("://") || text.contains('=');
+        (text.ends_with(".json") && !is_database).then(|| match name.origin {
+            Origin::File(_) => self.beside(text),
+            _ => PathBuf::from(text),
+        })
+    }
+
     /// The name of a database that the command cannot do without.
     ///
     /// # Errors

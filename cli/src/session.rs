@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use pum::{Connection, ErrorKind, Result, Run, Target};
+use pum::{Catalog, Connection, ErrorKind, Origin, Result, Run, Target};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -57,6 +57,17 @@ impl Session {
         self.named(name, ask, false)
     }
 
+    /// A side of a comparison: a database, or a snapshot file when the name ends with `.json`.
+    ///
+    /// # Errors
+    /// As [`Session::target`], and what [`Catalog::load`] says about the file.
+    pub(crate) fn compared(&self, name: Setting<String>, ask: Ask) -> Result<Compared> {
+        match self.config.snapshot_file(&name) {
+            Some(file) => Ok(Compared::Snapshot(name.map(|_| Catalog::load(&file))?.value)),
+            None => self.target(name, ask).map(Compared::Database),
+        }
+    }
+
     fn named(&self, name: Setting<String>, ask: Ask, must_open: bool) -> Result<Target> {
         let target = name.map(|name| Target::new(&name))?.value;
         let with_password = |target: Target| -> Result<Target> {
@@ -78,6 +89,21 @@ impl Session {
             }
             Err(error) if must_open || error.kind() == ErrorKind::Cancelled => Err(error),
             _ => Ok(target),
+        }
+    }
+}
+
+/// A side of a comparison.
+pub(crate) enum Compared {
+    Database(Target),
+    Snapshot(Catalog),
+}
+
+impl<'a> From<&'a Compared> for Origin<'a> {
+    fn from(compared: &'a Compared) -> Origin<'a> {
+        match compared {
+            Compared::Database(target) => target.into(),
+            Compared::Snapshot(catalog) => catalog.into(),
         }
     }
 }

@@ -286,6 +286,11 @@ impl Catalog {
         self.kinds.get(&kind)
     }
 
+    /// The kinds that were read, with their objects.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (Kind, &Objects)> {
+        self.kinds.iter().map(|(kind, objects)| (*kind, objects))
+    }
+
     /// The catalog without what a filter leaves out.
     ///
     /// # Errors

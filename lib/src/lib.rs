@@ -114,6 +114,7 @@ mod report;
 mod run;
 mod script;
 mod server;
+mod snapshot;
 mod spelling;
 mod supervise;
 mod target;

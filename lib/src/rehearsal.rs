@@ -9,7 +9,7 @@ use std::path::PathBuf;
 pub use expected::Expected;
 
 use crate::catalog::{Catalog, Filter, Fingerprint};
-use crate::check::check;
+use crate::check::{Origin, check};
 use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
 use crate::dump::{DumpOptions, RestoreOptions, Restored, dump, restore};
@@ -117,7 +117,10 @@ pub fn rehearse(production: &Target, options: &RehearsalOptions, run: &Run) -> R
         options,
         run,
         phase: 0,
-        phases: if options.expected.is_some() { 6 } else { 5 },
+        phases: match options.expected {
+            None | Some(Expected::Snapshot(_)) => 5,
+            Some(_) => 6,
+        },
     }
     .rehearse()
     .map_err(|error| error.add_state("production was only read"))
@@ -151,6 +154,10 @@ impl Flow<'_> {
             );
         }
         self.phase(format!("read {}", self.production))?;
+        let snapshot_file = match &options.expected {
+            Some(expected) => expected.snapshot()?,
+            None => None,
+        };
         let deltas = Deltas::read(&options.upgrade.directories)?;
         let mut production = Connection::open(self.production, self.run)?;
         self.refuse_production(&mut production)?;
@@ -169,7 +176,8 @@ impl Flow<'_> {
         let fingerprint = Catalog::read(&mut production, &filter)?.fingerprint();
 
         // Before anything is copied: a throw-away server of production's version, with what production needs.
-        let needs_server = options.test.is_none() || options.expected.is_some() && options.comparison.is_none();
+        let builds = options.expected.is_some() && snapshot_file.is_none();
+        let needs_server = options.test.is_none() || builds && options.comparison.is_none();
         let server = if needs_server {
             Some(copy::start_server(&mut production, options, self.run)?)
         } else {
@@ -230,31 +238,25 @@ impl Flow<'_> {
         };
         let applied = upgrade(&test, &upgrade_options, Some(&plan), self.run)?;
 
-        let comparison = options.comparison.clone().or_else(|| in_server("pum_expected"));
-        let Some(comparison) = comparison else {
-            return Err(Error::new(ErrorKind::Usage, "there is no database to compare with"));
+        let comparison = match &snapshot_file {
+            Some(_) => None,
+            None => Some(self.comparison(in_server("pum_expected"), &like, &upgrade_options, plan.reached)?),
         };
-        if let Some(expected) = &options.expected {
-            self.phase(format!("build {}", shown(EXPECTED, options.comparison.as_ref())))?;
-            // Somebody may have named a database to compare with: what pum did not make is never dropped there.
-            copy::prepare(&comparison, &like, false, self.run).map_err(|error| match error.kind() {
-                ErrorKind::Refused => Error::new(error.kind(), error.message()).with_hint(
-                    "`expected` in the configuration builds the database to compare with: name an empty one (-pc) or none; or leave `expected` out to compare with this one as it stands",
-                ),
-                _ => error,
-            })?;
-            expected.build(&comparison, &upgrade_options, plan.reached, self.run)?;
-        }
-
+        let expected_name = match (&snapshot_file, &options.comparison) {
+            (Some(catalog), _) => catalog.target().to_owned(),
+            (None, target) => shown(EXPECTED, target.as_ref()),
+        };
         self.phase(format!(
-            "compare {} with {}",
+            "compare {} with {expected_name}",
             shown(COPY, options.test.as_ref()),
-            shown(EXPECTED, options.comparison.as_ref())
         ))?;
-        let report = check(&test, &comparison, &self.check_filter(), self.run)?.named(
-            shown("the upgraded copy", options.test.as_ref()),
-            shown(EXPECTED, options.comparison.as_ref()),
-        );
+        let right = match (&snapshot_file, &comparison) {
+            (Some(catalog), _) => Origin::from(catalog),
+            (None, Some(database)) => Origin::from(database),
+            (None, None) => return Err(Error::new(ErrorKind::Usage, "there is no database to compare with")),
+        };
+        let report = check(&test, right, &self.check_filter(), self.run)?
+            .named(shown("the upgraded copy", options.test.as_ref()), expected_name);
         Ok(Rehearsal {
             production: self.production.clone(),
             test,
@@ -272,6 +274,32 @@ impl Flow<'_> {
             _held: held,
             _server: server,
         })
+    }
+
+    /// The database to compare with, built where `expected` says how.
+    fn comparison(
+        &mut self,
+        throw_away: Option<Target>,
+        like: &copy::Likeness,
+        upgrade_options: &UpgradeOptions,
+        version: Option<Version>,
+    ) -> Result<Target> {
+        let options = self.options;
+        let Some(comparison) = options.comparison.clone().or(throw_away) else {
+            return Err(Error::new(ErrorKind::Usage, "there is no database to compare with"));
+        };
+        if let Some(expected) = &options.expected {
+            self.phase(format!("build {}", shown(EXPECTED, options.comparison.as_ref())))?;
+            // Somebody may have named a database to compare with: what pum did not make is never dropped there.
+            copy::prepare(&comparison, like, false, self.run).map_err(|error| match error.kind() {
+                ErrorKind::Refused => Error::new(error.kind(), error.message()).with_hint(
+                    "`expected` in the configuration builds the database to compare with: name an empty one (-pc) or none; or leave `expected` out to compare with this one as it stands",
+                ),
+                _ => error,
+            })?;
+            expected.build(&comparison, upgrade_options, version, self.run)?;
+        }
+        Ok(comparison)
     }
 
     /// Refuses production by another name as test or comparison, and one database as both.

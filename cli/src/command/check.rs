@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   pum check -p1 water_prod -p2 water_new
   pum check -p1 water_prod -p2 water_new -i views triggers -N topology -P '%_import'
+  pum check -p1 water_prod -p2 water-1.3.0.json
   pum check -p1 water_prod -p2 water_new --include owners privileges
   pum check -p1 water_prod -p2 water_new --write-expected known.json
   pum check -p1 water_prod -p2 water_new --expect known.json
@@ -26,11 +27,11 @@ Exit code: 0 same, 1 different, 2 could not tell.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Check {
-    /// The left database: a service, a URI or a conninfo string [short: -p1]
+    /// The left database: a service, a URI or a conninfo string; or a snapshot, FILE.json [short: -p1]
     #[arg(long, value_name = "DB")]
     pg_service1: String,
 
-    /// The right database [short: -p2]
+    /// The right database, or a snapshot [short: -p2]
     #[arg(long, value_name = "DB")]
     pg_service2: String,
 
@@ -75,8 +76,8 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
         filter.upgrades_table = Some((table.schema, table.name));
     }
     let ask = args.login.ask();
-    let left = session.target(command_line(args.pg_service1), ask)?;
-    let right = session.target(command_line(args.pg_service2), ask)?;
+    let left = session.compared(command_line(args.pg_service1), ask)?;
+    let right = session.compared(command_line(args.pg_service2), ask)?;
     let report = pum::check(&left, &right, &filter, &session.run)?;
     if let Some(file) = &args.write_expected {
         let known = if file.exists() {

@@ -30,8 +30,8 @@ pub(crate) struct Test {
     #[arg(long, value_name = "DB")]
     pub(crate) pg_service_test: Option<String>,
 
-    /// The database with which the upgraded test database is compared; with `expected` in the
-    /// configuration, the empty one to build it in [short: -pc]
+    /// The database with which the upgraded test database is compared, or a snapshot, FILE.json; with `expected` in
+    /// the configuration, the empty one to build it in [short: -pc]
     #[arg(long, value_name = "DB")]
     pub(crate) pg_service_comp: Option<String>,
 
@@ -172,8 +172,10 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
         .database(Role::Test, args.pg_service_test)
         .map(|name| session.target_to_create(name, ask))
         .transpose()?;
-    let comparison = config
-        .database(Role::Comparison, args.pg_service_comp)
+    let comparison = config.database(Role::Comparison, args.pg_service_comp);
+    let snapshot = comparison.as_ref().and_then(|name| config.snapshot_file(name));
+    let comparison = comparison
+        .filter(|_| snapshot.is_none())
         .map(|name| match expected {
             Some(_) => session.target_to_create(name, ask),
             None => session.target(name, ask),
@@ -182,7 +184,9 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
     Ok(RehearsalOptions {
         test,
         comparison,
-        expected: expected.map(|expected| built(expected, config)),
+        expected: snapshot
+            .map(pum::Expected::Snapshot)
+            .or_else(|| expected.map(|expected| built(expected, config))),
         baseline,
         backup: config.backup_file(args.file).map(|setting| setting.value),
         exclude_schemas,

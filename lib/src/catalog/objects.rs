@@ -82,11 +82,6 @@ impl Objects {
         &self.attributes
     }
 
-    /// How many objects there are.
-    pub(crate) fn len(&self) -> usize {
-        self.order.len()
-    }
-
     /// The objects in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Object<'_>> {
         self.order.iter().map(|row| self.row(*row as usize))
@@ -133,14 +128,6 @@ impl<'a> Object<'a> {
 
     pub(crate) fn identity(&self) -> [&'a str; 3] {
         [self.value(0), self.value(1), self.value(2)]
-    }
-
-    pub(crate) fn schema(&self) -> &'a str {
-        self.value(0)
-    }
-
-    pub(crate) fn name(&self) -> &'a str {
-        self.value(2)
     }
 
     /// The table or view that the object belongs to, else its own name.

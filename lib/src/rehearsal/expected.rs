@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::catalog::Catalog;
 use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
 use crate::error::{Error, ErrorKind, Result};
@@ -27,9 +28,19 @@ pub enum Expected {
     Sql(Vec<PathBuf>),
     /// All deltas, from the first.
     Deltas,
+    /// Nothing is built: a snapshot file says what must come out.
+    Snapshot(PathBuf),
 }
 
 impl Expected {
+    /// What is there without building a database.
+    pub(super) fn snapshot(&self) -> Result<Option<Catalog>> {
+        match self {
+            Expected::Snapshot(file) => Catalog::load(file).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     pub(super) fn build(
         &self,
         target: &Target,
@@ -45,6 +56,7 @@ impl Expected {
                 run_script(&mut connection, &script)
             }),
             Expected::Deltas => all_deltas(target, options, version, run),
+            Expected::Snapshot(_) => Ok(()),
         };
         outcome.map_err(|error| error.within("the expected database could not be built"))
     }
