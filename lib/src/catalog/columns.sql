@@ -1,18 +1,36 @@
--- Columns of tables. Their order is not read: it differs by history, and no statement that names its columns sees it.
+-- Columns of tables. Those of views are part of the view's definition. `-P` leaves out columns by name.
 select
     n.nspname as schema,
     c.relname as relation,
     a.attname as name,
     'pg_class'::regclass::oid || ' ' || a.attrelid || ' ' || a.attnum as address,
+    -- position: the number of the column, dropped ones counted; compared is only the order of the columns that both sides
+    -- have
+    a.attnum as position,
     -- type: with all its modifiers
     format_type(a.atttypid, a.atttypmod) as type,
     -- not_null: no, yes; with `not valid` or `no inherit` (PostgreSQL 18)
     case
         when not a.attnotnull then 'no'
-        when flawed.oid is null then 'yes'
-        else concat_ws(', ', 'yes', case when not flawed.convalidated then 'not valid' end,
-            case when flawed.connoinherit then 'no inherit' end)
+        when nn.oid is null or nn.convalidated and not nn.connoinherit then 'yes'
+        else concat_ws(', ', 'yes', case when not nn.convalidated then 'not valid' end,
+            case when nn.connoinherit then 'no inherit' end)
     end as not_null,
+    -- not_null_local: `yes` where a child has its own NOT NULL besides that of its parent (PostgreSQL 18)
+    case when nn.conislocal and nn.coninhcount > 0 then 'yes' end as not_null_local,
+    -- As makeObjectName gives it: together the names have 53 bytes, and the longer one is cut first.
+    -- not_null_name: the name of the NOT NULL constraint, where it is not the one that it gets by itself (PostgreSQL 18)
+    case when nn.conislocal and nn.conname <> case
+            when octet_length(c.relname) + octet_length(a.attname) <= 53
+                then c.relname || '_' || a.attname || '_not_null'
+            else left(c.relname, greatest(27, 53 - octet_length(a.attname))) || '_'
+                || left(a.attname, greatest(26, 53 - octet_length(c.relname))) || '_not_null'
+        end then nn.conname end as not_null_name,
+    -- not_null_comment: the comment on the NOT NULL constraint (PostgreSQL 18)
+    case when nn.oid is not null then (
+        select description from pg_description
+        where objoid = nn.oid and classoid = 'pg_constraint'::regclass and objsubid = 0
+    ) end as not_null_comment,
     -- A default names no column, so that it needs no relation: several times faster than with one.
     -- default: the expression
     case when a.attgenerated = '' then pg_get_expr(d.adbin, 0) end as default,
@@ -56,8 +74,8 @@ join pg_namespace n on n.oid = c.relnamespace
 join pg_type t on t.oid = a.atttypid
 left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
 left join pg_collation co on co.oid = a.attcollation and a.attcollation <> t.typcollation
-left join pg_constraint flawed on flawed.conrelid = a.attrelid and flawed.contype = 'n'
-    and flawed.conkey[1] = a.attnum and (not flawed.convalidated or flawed.connoinherit)
+-- NOT NULL has constraints since PostgreSQL 18.
+left join pg_constraint nn on nn.conrelid = a.attrelid and nn.contype = 'n' and nn.conkey[1] = a.attnum
 where c.relkind in ('r', 'p', 'f')
     and n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     and c.oid not in (

@@ -4,6 +4,8 @@ select
     case p.prokind when 'p' then 'procedure ' when 'a' then 'aggregate ' when 'w' then 'window ' else '' end
         || quote_ident(p.proname) || '(' || oidvectortypes(p.proargtypes) || ')' as name,
     'pg_proc'::regclass::oid || ' ' || p.oid || ' 0' as address,
+    -- owner: the role it belongs to
+    pg_get_userbyid(p.proowner) as owner,
     -- arguments: modes, names, types and defaults
     pg_get_function_arguments(p.oid) as arguments,
     -- returns: the result with `SETOF` or `TABLE`
@@ -65,7 +67,9 @@ select
         case when a.aggmtransfn <> 0 then 'mfinalfunc_modify ' || a.aggmfinalmodify::text end,
         'minitcond ' || a.aggminitval,
         case when a.aggsortop <> 0 then 'sortop ' || a.aggsortop::regoperator end
-    ) end as aggregate
+    ) end as aggregate,
+    -- depends_on_extension: the extensions with which it goes, sorted
+    bound.extensions as depends_on_extension
 from (select null::pg_node_tree as prosqlbody) as older
 cross join lateral (
     select p.*, prosqlbody is not null as standard from pg_proc p
@@ -73,6 +77,12 @@ cross join lateral (
 join pg_namespace n on n.oid = p.pronamespace
 join pg_language l on l.oid = p.prolang
 left join pg_aggregate a on a.aggfnoid = p.oid
+left join (
+    select d.objid, string_agg(quote_ident(e.extname), ', ' order by e.extname) as extensions
+    from pg_depend d join pg_extension e on e.oid = d.refobjid
+    where d.refclassid = 'pg_extension'::regclass and d.classid = 'pg_proc'::regclass and d.deptype = 'x'
+    group by 1
+) bound on bound.objid = p.oid
 where n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
     -- Members of extensions, and what a range type brings with it.
     and not exists (

@@ -22,15 +22,20 @@ select
     -- options: storage parameters, sorted
     case when ic.reloptions is not null
         then array_to_string(array(select unnest(ic.reloptions) order by 1), ', ') end as options,
+    -- tablespace: where it is not the database's
+    ts.spcname as tablespace,
     -- valid: whether it is valid and ready; `pg_dump` leaves out an invalid index
-    case when not i.indisvalid then 'no' when not i.indisready then 'not ready' else 'yes' end as valid,
+    case when not i.indislive then 'being dropped' when not i.indisvalid then 'no' when not i.indisready then 'not ready'
+        else 'yes' end as valid,
     -- parent: the index of the partitioned table that a partition's one is attached to
     case when ic.relispartition then (
         select h.inhparent::regclass::text from pg_inherits h where h.inhrelid = ic.oid
-    ) end as parent
+    ) end as parent,
+    -- depends_on_extension: the extensions with which it goes, sorted
+    bound.extensions as depends_on_extension
 from (select false as indnullsnotdistinct) as older
 cross join lateral (
-    select indexrelid, indrelid, indisunique, indnullsnotdistinct, indisvalid, indisready, indnkeyatts, indkey, indclass,
+    select indexrelid, indrelid, indisunique, indnullsnotdistinct, indisvalid, indisready, indislive, indnkeyatts, indkey, indclass,
         indcollation, indoption, indexprs, indpred
     from pg_index
 ) i
@@ -38,6 +43,13 @@ join pg_class ic on ic.oid = i.indexrelid
 join pg_am am on am.oid = ic.relam
 join pg_class c on c.oid = i.indrelid
 join pg_namespace n on n.oid = c.relnamespace
+left join pg_tablespace ts on ts.oid = ic.reltablespace
+left join (
+    select d.objid, string_agg(quote_ident(e.extname), ', ' order by e.extname) as extensions
+    from pg_depend d join pg_extension e on e.oid = d.refobjid
+    where d.refclassid = 'pg_extension'::regclass and d.classid = 'pg_class'::regclass and d.deptype = 'x'
+    group by 1
+) bound on bound.objid = ic.oid
 cross join lateral (
     select
         string_agg(

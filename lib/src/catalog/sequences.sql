@@ -3,6 +3,8 @@ select
     n.nspname as schema,
     c.relname as name,
     'pg_class'::regclass::oid || ' ' || c.oid || ' 0' as address,
+    -- owner: the role it belongs to
+    pg_get_userbyid(c.relowner) as owner,
     -- type: smallint, integer, bigint
     format_type(s.seqtypid, null) as type,
     -- start: the first value

@@ -3,6 +3,8 @@ select
     n.nspname as schema,
     c.relname as name,
     'pg_class'::regclass::oid || ' ' || c.oid || ' 0' as address,
+    -- owner: the role it belongs to
+    pg_get_userbyid(c.relowner) as owner,
     -- kind: table, partitioned table, foreign table
     case c.relkind when 'r' then 'table' when 'p' then 'partitioned table' else 'foreign table' end as kind,
     -- persistence: permanent, unlogged
@@ -10,16 +12,17 @@ select
     -- of_type: the composite type of a typed table
     case when c.reloftype <> 0 then format_type(c.reloftype, null) end as of_type,
     -- inherits: the parents in their order; for a partition its partitioned table
-    (
-        select string_agg(h.inhparent::regclass::text, ', ' order by h.inhseqno)
-        from pg_inherits h where h.inhrelid = c.oid
-    ) as inherits,
+    parents.names as inherits,
     -- partition_bound: `FOR VALUES ...` or `DEFAULT`
     case when c.relispartition then pg_get_expr(c.relpartbound, c.oid) end as partition_bound,
+    -- partition_detached: `pending` where `DETACH CONCURRENTLY` was interrupted (PostgreSQL 14). `pg_dump` does not show it
+    parents.detached as partition_detached,
     -- partition_key: strategy, columns and expressions of `PARTITION BY`
     case when c.relkind = 'p' then pg_get_partkeydef(c.oid) end as partition_key,
-    -- access_method: such as `heap`
+    -- access_method: such as `heap`; of a partitioned table the one that its partitions get (PostgreSQL 17)
     am.amname as access_method,
+    -- tablespace: where it is not the database's
+    ts.spcname as tablespace,
     -- options: storage parameters, sorted
     case when c.reloptions is not null
         then array_to_string(array(select unnest(c.reloptions) order by 1), ', ') end as options,
@@ -33,9 +36,9 @@ select
     -- replica_identity: default, full, nothing, or the index
     case c.relreplident
         when 'd' then 'default' when 'f' then 'full' when 'n' then 'nothing'
-        else coalesce('index ' || replident.relname, 'nothing') end as replica_identity,
+        else coalesce('index ' || marked.replident, 'nothing') end as replica_identity,
     -- cluster_index: the index that `CLUSTER` uses
-    clustered.relname as cluster_index,
+    marked.clustered as cluster_index,
     -- server: of a foreign table
     server.srvname as server,
     -- foreign_options: of a foreign table, sorted
@@ -44,11 +47,24 @@ select
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_am am on am.oid = c.relam
+left join pg_tablespace ts on ts.oid = c.reltablespace
 left join pg_class toast on toast.oid = c.reltoastrelid
-left join pg_index ri on ri.indrelid = c.oid and ri.indisreplident
-left join pg_class replident on replident.oid = ri.indexrelid
-left join pg_index ci on ci.indrelid = c.oid and ci.indisclustered
-left join pg_class clustered on clustered.oid = ci.indexrelid
+left join (
+    select h.inhrelid, string_agg(h.inhparent::regclass::text, ', ' order by h.inhseqno) as names,
+        max(case when h.inhdetachpending then 'pending' end) as detached
+    from (select false as inhdetachpending) as older
+    cross join lateral (select inhrelid, inhparent, inhseqno, inhdetachpending from pg_inherits) h
+    join pg_class child on child.oid = h.inhrelid
+    where child.relkind in ('r', 'p', 'f')
+    group by 1
+) parents on parents.inhrelid = c.oid
+left join (
+    select i.indrelid, max(ic.relname) filter (where i.indisreplident) as replident,
+        max(ic.relname) filter (where i.indisclustered) as clustered
+    from pg_index i join pg_class ic on ic.oid = i.indexrelid
+    where i.indisreplident or i.indisclustered
+    group by 1
+) marked on marked.indrelid = c.oid
 left join pg_foreign_table ft on ft.ftrelid = c.oid
 left join pg_foreign_server server on server.oid = ft.ftserver
 where c.relkind in ('r', 'p', 'f')
