@@ -59,6 +59,22 @@ kinds! {
     triggers { condition }
     functions { arguments, sql_body }
     rules { definition }
+    types {}
+    domains { default }
+    domain_constraints { expression }
+    collations {}
+    conversions {}
+    casts {}
+    operators {}
+    operator_classes {}
+    operator_families {}
+    access_methods {}
+    languages {}
+    transforms {}
+    text_search_configurations {}
+    text_search_dictionaries {}
+    text_search_parsers {}
+    text_search_templates {}
 }
 
 /// What objects of every kind can have: the attribute, its class, and the query that reads it by address.

@@ -65,7 +65,12 @@ const ENTRIES: &[Entry] = &[
         name: "comments",
         on: false,
         meaning: "they change nothing",
-        attributes: &[("*", "comment"), ("*", "column_comments"), ("*", "attribute_comments")],
+        attributes: &[
+            ("*", "comment"),
+            ("*", "column_comments"),
+            ("*", "attribute_comments"),
+            ("*", "not_null_comment"),
+        ],
         kinds: &[],
     },
     Entry {

@@ -8,32 +8,11 @@ space as materialized (
 ),
 -- Objects below this number come from initdb.
 object (kind, class, oid, space) as (
-    select case t.typtype when 'e' then 'enum types' when 'd' then 'domains' when 'r' then 'range types'
-            when 'c' then 'composite types' else 'base types' end,
-        'pg_type'::regclass, t.oid, t.typnamespace
-    from pg_type t
-    left join pg_class c on c.oid = t.typrelid
-    where (t.typtype in ('e', 'd', 'r') or t.typtype = 'c' and c.relkind = 'c'
-        or t.typtype = 'b' and not exists (
-            select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'i'))
-    union all select 'schemas', 'pg_namespace'::regclass, oid, oid from space where nspname <> 'public'
+    select 'schemas', 'pg_namespace'::regclass, oid, oid from space where nspname <> 'public'
     union all select 'extensions', 'pg_extension'::regclass, oid, null from pg_extension where extname <> 'plpgsql'
     union all select 'policies', 'pg_policy'::regclass, p.oid, c.relnamespace
         from pg_policy p join pg_class c on c.oid = p.polrelid
     union all select 'extended statistics', 'pg_statistic_ext'::regclass, oid, stxnamespace from pg_statistic_ext
-    union all select 'collations', 'pg_collation'::regclass, oid, collnamespace from pg_collation
-    union all select 'conversions', 'pg_conversion'::regclass, oid, connamespace from pg_conversion
-    union all select 'operators', 'pg_operator'::regclass, oid, oprnamespace from pg_operator
-    union all select 'operator classes', 'pg_opclass'::regclass, oid, opcnamespace from pg_opclass
-    union all select 'operator families', 'pg_opfamily'::regclass, oid, opfnamespace from pg_opfamily
-    union all select 'casts', 'pg_cast'::regclass, oid, null from pg_cast where oid >= 16384
-    union all select 'text search configurations', 'pg_ts_config'::regclass, oid, cfgnamespace from pg_ts_config
-    union all select 'text search dictionaries', 'pg_ts_dict'::regclass, oid, dictnamespace from pg_ts_dict
-    union all select 'text search parsers', 'pg_ts_parser'::regclass, oid, prsnamespace from pg_ts_parser
-    union all select 'text search templates', 'pg_ts_template'::regclass, oid, tmplnamespace from pg_ts_template
-    union all select 'languages', 'pg_language'::regclass, oid, null from pg_language where oid >= 16384
-    union all select 'transforms', 'pg_transform'::regclass, oid, null from pg_transform
-    union all select 'access methods', 'pg_am'::regclass, oid, null from pg_am where oid >= 16384
     union all select 'event triggers', 'pg_event_trigger'::regclass, oid, null from pg_event_trigger
     union all select 'foreign data wrappers', 'pg_foreign_data_wrapper'::regclass, oid, null
         from pg_foreign_data_wrapper

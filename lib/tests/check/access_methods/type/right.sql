@@ -1,0 +1,1 @@
+create access method a type table handler heap_tableam_handler;

@@ -1,0 +1,1 @@
+create cast (c as integer) with function f(c);

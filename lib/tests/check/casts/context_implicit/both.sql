@@ -1,0 +1,3 @@
+create type c as (a integer);
+create function f(c) returns integer language sql as 'select 1';
+create function g(c) returns integer language sql as 'select 1';

@@ -1,0 +1,1 @@
+create cast (integer as c) with function f(integer);

@@ -1,0 +1,1 @@
+create cast (c as text) with inout;

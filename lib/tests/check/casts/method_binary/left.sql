@@ -1,0 +1,1 @@
+create cast (s.a as s.b) without function;

@@ -1,0 +1,1 @@
+create cast (s.e as integer) with function f(s.e);

@@ -1,0 +1,1 @@
+create cast (t.e as integer) with function f(t.e);

@@ -1,0 +1,1 @@
+create collation c (lc_collate = 'POSIX', lc_ctype = 'C');

@@ -1,0 +1,1 @@
+alter collation c owner to pum_b;

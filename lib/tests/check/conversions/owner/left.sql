@@ -1,0 +1,1 @@
+alter conversion c owner to pum_a;

@@ -1,0 +1,1 @@
+alter domain d rename constraint c to k;

@@ -1,0 +1,2 @@
+create domain s.d as integer constraint c check (value > 0);
+create domain t.d as integer constraint c check (value > 1);

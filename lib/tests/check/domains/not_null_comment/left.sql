@@ -1,0 +1,1 @@
+comment on constraint d_not_null on domain d is 'one';

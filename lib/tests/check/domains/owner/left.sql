@@ -1,0 +1,1 @@
+alter domain d owner to pum_a;

@@ -1,0 +1,1 @@
+create domain i as integer;

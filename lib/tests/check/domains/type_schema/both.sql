@@ -1,0 +1,4 @@
+create schema s;
+create schema t;
+create type s.e as enum ('a');
+create type t.e as enum ('a');

@@ -1,0 +1,1 @@
+create language l handler h inline i validator v;

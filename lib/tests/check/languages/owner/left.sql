@@ -1,0 +1,1 @@
+alter language l owner to pum_a;

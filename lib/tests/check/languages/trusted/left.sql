@@ -1,0 +1,1 @@
+create trusted language l handler h;

@@ -1,0 +1,2 @@
+create operator family f using btree;
+create operator family g using btree;

@@ -1,0 +1,2 @@
+create operator family c using btree;
+create operator family c using hash;

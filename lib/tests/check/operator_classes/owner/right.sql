@@ -1,0 +1,1 @@
+alter operator class c using btree owner to pum_b;

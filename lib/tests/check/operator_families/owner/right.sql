@@ -1,0 +1,1 @@
+alter operator family f using btree owner to pum_b;

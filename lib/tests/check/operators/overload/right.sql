@@ -1,0 +1,1 @@
+create operator === (leftarg = bigint, rightarg = bigint, function = f);

@@ -1,0 +1,1 @@
+alter operator === (integer, integer) owner to pum_b;

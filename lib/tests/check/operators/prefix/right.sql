@@ -1,0 +1,1 @@
+create operator === (rightarg = integer, function = g);

@@ -1,0 +1,2 @@
+create text search dictionary d (template = snowball, language = german, stopwords = english);
+alter text search dictionary d (language = english);

@@ -1,0 +1,2 @@
+create domain d as integer default 1;
+alter domain d drop default;

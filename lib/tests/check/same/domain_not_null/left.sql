@@ -1,0 +1,2 @@
+create domain d as integer;
+alter domain d set not null;

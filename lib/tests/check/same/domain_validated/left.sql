@@ -1,0 +1,3 @@
+create domain d as integer;
+alter domain d add constraint c check (value > 0) not valid;
+alter domain d validate constraint c;

@@ -1,0 +1,1 @@
+create domain d as varchar constraint c check (value in ('a', 'b'));

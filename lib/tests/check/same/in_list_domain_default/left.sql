@@ -1,0 +1,1 @@
+create domain d as boolean default ('x'::varchar in ('a', 'b'));

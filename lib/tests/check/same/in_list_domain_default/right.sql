@@ -1,0 +1,1 @@
+create domain d as boolean default ('x'::varchar::text = any (array['a'::varchar::text, 'b'::varchar::text]));

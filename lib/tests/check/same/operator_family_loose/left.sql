@@ -1,0 +1,2 @@
+create operator class c for type integer using btree as
+    operator 1 <, operator 3 =, function 1 btint4cmp(integer, integer), function 2 btint4sortsupport(internal);

@@ -1,0 +1,1 @@
+create function f(integer, bigint) returns boolean language sql immutable as 'select true';

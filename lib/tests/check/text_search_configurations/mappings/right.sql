@@ -1,0 +1,1 @@
+alter text search configuration c add mapping for word with english_stem;

@@ -1,0 +1,1 @@
+alter text search configuration c drop mapping for email;

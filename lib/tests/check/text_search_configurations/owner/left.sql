@@ -1,0 +1,1 @@
+alter text search configuration c owner to pum_a;

@@ -1,0 +1,1 @@
+alter text search dictionary d (stopwords);

@@ -1,0 +1,1 @@
+create function f(internal) returns void language internal strict as 'prsd_end';

@@ -1,0 +1,1 @@
+create function f(internal, internal, tsquery) returns internal language internal strict as 'prsd_headline';

@@ -1,0 +1,1 @@
+create text search template t (init = f, lexize = dsimple_lexize);

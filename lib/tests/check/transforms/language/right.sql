@@ -1,0 +1,1 @@
+create transform for integer language plpgsql (from sql with function f(internal));

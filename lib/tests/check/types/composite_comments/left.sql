@@ -1,0 +1,1 @@
+comment on column c.a is 'one';

@@ -1,0 +1,1 @@
+alter type c drop attribute a;

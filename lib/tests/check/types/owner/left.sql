@@ -1,0 +1,1 @@
+alter type e owner to pum_a;

@@ -1,0 +1,6 @@
+do $$ begin create role pum_a; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role pum_b; exception when duplicate_object or unique_violation then null; end $$;
+create type b;
+create function b_in(cstring) returns b language internal immutable strict as 'textin';
+create function b_out(b) returns cstring language internal immutable strict as 'textout';
+create type b (input = b_in, output = b_out);

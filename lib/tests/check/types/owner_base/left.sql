@@ -1,0 +1,1 @@
+alter type b owner to pum_a;

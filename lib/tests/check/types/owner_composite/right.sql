@@ -1,0 +1,1 @@
+alter type c owner to pum_b;

@@ -1,0 +1,1 @@
+alter type r owner to pum_b;

@@ -1,0 +1,1 @@
+create type "a.b" as ("x y" integer);

@@ -1,0 +1,1 @@
+alter type r rename to t;

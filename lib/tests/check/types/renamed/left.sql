@@ -1,0 +1,1 @@
+alter type e rename to f;

@@ -1,0 +1,2 @@
+create type s.e as enum ('a');
+create type t.e as enum ('b');

@@ -1,0 +1,2 @@
+create type s.e as enum ('b');
+create type t.e as enum ('a');
