@@ -1,0 +1,1 @@
+create access method a type index handler bthandler;

@@ -1,0 +1,1 @@
+comment on cast (c as integer) is 'one';

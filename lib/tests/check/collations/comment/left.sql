@@ -1,0 +1,1 @@
+comment on collation c is 'one';

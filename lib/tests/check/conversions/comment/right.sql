@@ -1,0 +1,1 @@
+comment on conversion c is 'two';

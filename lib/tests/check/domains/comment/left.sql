@@ -1,0 +1,1 @@
+comment on domain d is 'one';

@@ -1,0 +1,1 @@
+revoke usage on domain d from public;

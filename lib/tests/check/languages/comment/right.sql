@@ -1,0 +1,1 @@
+comment on language l is 'two';

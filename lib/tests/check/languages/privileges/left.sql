@@ -1,0 +1,1 @@
+revoke usage on language l from public;

@@ -1,0 +1,1 @@
+comment on operator class c using btree is 'one';

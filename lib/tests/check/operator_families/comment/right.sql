@@ -1,0 +1,1 @@
+comment on operator family f using btree is 'two';

@@ -1,0 +1,1 @@
+comment on operator === (integer, integer) is 'two';

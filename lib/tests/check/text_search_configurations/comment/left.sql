@@ -1,0 +1,1 @@
+comment on text search configuration c is 'one';

@@ -1,0 +1,1 @@
+comment on text search dictionary d is 'two';

@@ -1,0 +1,1 @@
+comment on text search parser p is 'one';

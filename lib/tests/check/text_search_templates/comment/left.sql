@@ -1,0 +1,1 @@
+comment on text search template t is 'one';

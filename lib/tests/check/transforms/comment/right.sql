@@ -1,0 +1,1 @@
+comment on transform for integer language sql is 'two';

@@ -1,0 +1,1 @@
+grant usage on type e to pum_a;
