@@ -59,6 +59,8 @@ kinds! {
     triggers { condition }
     functions { arguments, sql_body }
     rules { definition }
+    policies { using, check }
+    extended_statistics { expressions }
     types {}
     domains { default }
     domain_constraints { expression }
@@ -75,6 +77,20 @@ kinds! {
     text_search_dictionaries {}
     text_search_parsers {}
     text_search_templates {}
+    schemas {}
+    extensions {}
+    event_triggers {}
+    foreign_data_wrappers {}
+    foreign_servers {}
+    user_mappings {}
+    publications {}
+    publication_tables { row_filter }
+    subscriptions {}
+    large_objects {}
+    default_privileges {}
+    system_privileges {}
+    database {}
+    settings {}
 }
 
 /// What objects of every kind can have: the attribute, its class, and the query that reads it by address.
