@@ -202,7 +202,10 @@ fn build(scripts: &[String]) -> Option<Target> {
 
 fn client(program: &str, target: &Target) -> Command {
     let connection = Connection::open(target, &Run::new()).unwrap();
-    let path = find_program(program, Some(connection.server_version().major()), None).unwrap();
+    // Those of the server's own version are the best; of some only a server is there, and newer programs serve it.
+    let beside = support::server().programs().join(program);
+    let major = connection.server_version().major();
+    let path = find_program(program, Some(major), Some(beside.as_path()).filter(|path| path.is_file())).unwrap();
     let mut command = Command::new(path);
     for (name, value) in connection.environment() {
         match value {
