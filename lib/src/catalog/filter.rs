@@ -27,7 +27,8 @@ pub struct Filter {
     pub expected: Expectations,
     /// Columns of tables whose name is like one of these patterns are left out (`%`, `_` and `\`, as SQL's `LIKE`).
     pub exclude_fields: Vec<String>,
-    /// Schema and name of the table of upgrades, which is left out with all that belongs to it.
+    /// Schema and name of the table of upgrades, which is left out with all that belongs to it; the schema's contents
+    /// are compared, the schema itself is not.
     pub upgrades_table: Option<(String, String)>,
 }
 
@@ -107,6 +108,10 @@ impl Filter {
         if let Some((upgrades_schema, table)) = &self.upgrades_table {
             let owner = object.relation_or_name();
             if schema == upgrades_schema && (owner == table || owner_table == Some(table)) {
+                return true;
+            }
+            // pum makes the schema too, when it is missing.
+            if kind.name() == "schemas" && name == upgrades_schema {
                 return true;
             }
         }
