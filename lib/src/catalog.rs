@@ -50,9 +50,9 @@ macro_rules! kinds {
 }
 
 kinds! {
-    tables {}
+    tables { partition_key }
     columns { default, expression }
-    constraints { expression, predicate }
+    constraints { expression, expressions, predicate }
     views { definition }
     sequences {}
     indexes { expressions, predicate }

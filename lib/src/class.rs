@@ -70,6 +70,7 @@ const ENTRIES: &[Entry] = &[
             ("*", "column_comments"),
             ("*", "attribute_comments"),
             ("*", "not_null_comment"),
+            ("*", "index_comment"),
         ],
         kinds: &[],
     },
@@ -111,7 +112,7 @@ const ENTRIES: &[Entry] = &[
         name: "security_labels",
         on: false,
         meaning: "they belong to the security policy of the site",
-        attributes: &[("*", "security_labels")],
+        attributes: &[("*", "security_labels"), ("*", "column_security_labels")],
         kinds: &[],
     },
     Entry {

@@ -32,7 +32,7 @@ fn every_case_shows_its_differences_and_no_other() {
         "only {} cases",
         cases.len()
     );
-    support::server();
+    create_tablespace();
     let queue = Mutex::new(VecDeque::from(cases));
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -56,6 +56,15 @@ fn every_case_shows_its_differences_and_no_other() {
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The tablespace `pum_space`, in the server's own directory, which is possible since PostgreSQL 15.
+fn create_tablespace() {
+    if support::server().version().major() >= 15 {
+        let mut connection = Connection::open(&support::server().target("postgres"), &Run::new()).unwrap();
+        connection.execute("set allow_in_place_tablespaces = on").unwrap();
+        connection.execute("create tablespace pum_space location ''").unwrap();
+    }
 }
 
 fn root() -> PathBuf {

@@ -40,14 +40,15 @@ select
     ) end as column_settings,
     -- column_comments: the comments on its columns
     comments.texts as column_comments,
-    -- column_privileges: what is granted on single columns
+    -- column_privileges: what is granted on single columns, `*` with grant option
     (
         select string_agg(quote_ident(attname) || ' ' || grantee || ': ' || privileges, E'\n' order by attname, grantee)
         from (
             select a.attname,
-                case acl.grantee when 0 then 'public' else quote_ident(pg_get_userbyid(acl.grantee)) end as grantee,
-                string_agg(distinct acl.privilege_type
-                    || case when acl.is_grantable then ' with grant option' else '' end, ', ') as privileges
+                case acl.grantee when c.relowner then '(owner)' when 0 then 'public'
+                    else quote_ident(pg_get_userbyid(acl.grantee)) end as grantee,
+                string_agg(distinct acl.privilege_type || case when acl.is_grantable then '*' else '' end, ', ')
+                    as privileges
             from pg_attribute a cross join aclexplode(a.attacl) acl
             where a.attrelid = c.oid and a.attacl is not null
             group by 1, 2

@@ -1,0 +1,2 @@
+create table t () inherits (p);
+alter table t alter a drop default;

@@ -1,0 +1,2 @@
+create table p1 (a int);
+create table p2 (a int);

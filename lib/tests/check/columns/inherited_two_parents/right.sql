@@ -1,0 +1,1 @@
+create table t () inherits (p1, p2);

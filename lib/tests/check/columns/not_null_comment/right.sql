@@ -1,0 +1,1 @@
+comment on constraint x on t is 'two';

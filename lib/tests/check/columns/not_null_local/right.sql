@@ -1,0 +1,2 @@
+create table t () inherits (p);
+alter table t add not null a;

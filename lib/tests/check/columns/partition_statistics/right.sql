@@ -1,0 +1,1 @@
+alter table t1 alter a set statistics 7;

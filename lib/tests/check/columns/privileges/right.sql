@@ -1,0 +1,1 @@
+grant select (a), update (a) on t to pum_a;

@@ -1,0 +1,1 @@
+insert into pg_seclabel select 't'::regclass, 'pg_class'::regclass, 2, 'pum', 'secret';

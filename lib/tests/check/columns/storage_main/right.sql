@@ -1,0 +1,1 @@
+alter table t alter b set storage main;

@@ -1,0 +1,1 @@
+create table p (a int constraint k check (a > 0));

@@ -1,0 +1,1 @@
+create table t (constraint k check (a > 0)) inherits (p);

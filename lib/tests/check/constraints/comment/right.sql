@@ -1,0 +1,1 @@
+comment on constraint k on t is 'two';

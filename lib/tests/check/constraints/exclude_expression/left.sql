@@ -1,0 +1,1 @@
+alter table t add constraint k exclude using gist (int4range(a, b) with &&);

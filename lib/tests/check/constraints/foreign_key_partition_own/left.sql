@@ -1,0 +1,1 @@
+alter table t1 add constraint k foreign key (a) references r;

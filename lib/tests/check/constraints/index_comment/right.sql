@@ -1,0 +1,1 @@
+comment on index k is 'two';

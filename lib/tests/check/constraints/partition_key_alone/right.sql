@@ -1,0 +1,1 @@
+alter table only t add constraint k primary key (a);

@@ -1,0 +1,1 @@
+alter table "T" add constraint "K" primary key ("A", "b ""c");

@@ -1,0 +1,1 @@
+alter index k set tablespace pum_space;

@@ -1,0 +1,1 @@
+alter table t add constraint k unique (a) include (b, d);

@@ -1,0 +1,1 @@
+alter table r add constraint k unique (id, p);

@@ -1,0 +1,1 @@
+create aggregate g(float8, int) (sfunc = h, stype = float8);

@@ -1,0 +1,1 @@
+create aggregate g(float8 order by int) (sfunc = h2, stype = float8);

@@ -1,0 +1,1 @@
+comment on function f(int) is 'two';

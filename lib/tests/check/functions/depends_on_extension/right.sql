@@ -1,0 +1,1 @@
+alter function f() depends on extension plpgsql;

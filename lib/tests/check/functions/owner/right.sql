@@ -1,0 +1,1 @@
+alter function f() owner to pum_a;

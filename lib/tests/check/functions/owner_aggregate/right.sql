@@ -1,0 +1,1 @@
+alter aggregate g(int) owner to pum_a;

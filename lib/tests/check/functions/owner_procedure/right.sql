@@ -1,0 +1,1 @@
+alter procedure p() owner to pum_a;

@@ -1,0 +1,1 @@
+create index i on t using brin (a) with (pages_per_range = 32);

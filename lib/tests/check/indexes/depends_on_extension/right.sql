@@ -1,0 +1,1 @@
+alter index i depends on extension plpgsql;

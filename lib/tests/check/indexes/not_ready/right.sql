@@ -1,0 +1,1 @@
+update pg_index set indisready = false where indexrelid = 'i'::regclass;

@@ -1,0 +1,1 @@
+alter index i set tablespace pum_space;

@@ -1,0 +1,1 @@
+comment on rule x on v is 'two';

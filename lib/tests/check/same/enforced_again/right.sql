@@ -1,0 +1,2 @@
+create table t (a int constraint k references r not enforced);
+alter table t alter constraint k enforced;

@@ -1,0 +1,3 @@
+create table t (a int);
+create view v as select 1 as a;
+create function f() returns int language sql as 'select 1';

@@ -1,0 +1,11 @@
+do $$ begin create role pum_a; exception when duplicate_object or unique_violation then null; end $$;
+create table t (a int);
+create view v as select 1 as a;
+create function f() returns int language sql as 'select 1';
+grant select on t to pum_a;
+revoke select on t from pum_a;
+grant select (a) on t to pum_a;
+revoke select (a) on t from pum_a;
+grant select (a) on v to pum_a;
+revoke select (a) on v from pum_a;
+grant execute on function f() to public;

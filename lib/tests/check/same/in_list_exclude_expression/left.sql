@@ -1,0 +1,1 @@
+create table t (a varchar, constraint k exclude ((a in ('x', 'y')) with =));

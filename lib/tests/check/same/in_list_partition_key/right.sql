@@ -1,0 +1,1 @@
+create table t (a varchar) partition by list ((a in ('x', 'y')));

@@ -1,0 +1,3 @@
+create table t (a int);
+alter table t replica identity full;
+alter table t replica identity default;

@@ -1,0 +1,2 @@
+create table t (a int default 1);
+alter table t alter a type bigint;

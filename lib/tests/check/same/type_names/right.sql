@@ -1,0 +1,1 @@
+create table t (a int4, b timestamp, c varchar(5), d decimal, e float);

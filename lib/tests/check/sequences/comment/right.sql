@@ -1,0 +1,1 @@
+comment on sequence s is 'two';

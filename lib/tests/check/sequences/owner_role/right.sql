@@ -1,0 +1,1 @@
+alter sequence s owner to pum_a;

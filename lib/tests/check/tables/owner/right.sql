@@ -1,0 +1,1 @@
+alter table t owner to pum_a;

@@ -1,0 +1,1 @@
+alter table t set access method heap;

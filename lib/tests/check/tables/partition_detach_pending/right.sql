@@ -1,0 +1,1 @@
+update pg_inherits set inhdetachpending = true;

@@ -1,0 +1,1 @@
+create table t1 partition of t for values in (1);

@@ -1,0 +1,1 @@
+alter table t1 set (fillfactor = 70);

@@ -1,0 +1,1 @@
+comment on trigger x on t is 'two';

@@ -1,0 +1,3 @@
+create table t (a int, b text);
+create function f() returns trigger language plpgsql as 'begin return new; end';
+create trigger x before insert on t for each row execute function f();

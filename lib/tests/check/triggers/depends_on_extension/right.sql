@@ -1,0 +1,1 @@
+alter trigger x on t depends on extension plpgsql;

@@ -1,0 +1,1 @@
+create trigger x before update on t for each row execute function s1.f();

@@ -1,0 +1,2 @@
+create table t (a int, b text);
+create function f() returns trigger language plpgsql as 'begin return new; end';

@@ -1,0 +1,1 @@
+create view v with (check_option = cascaded) as select a from t;

@@ -1,0 +1,2 @@
+create view v as select 1 as a, 2 as b;
+comment on column v.b is 'b';

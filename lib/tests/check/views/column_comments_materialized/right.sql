@@ -1,0 +1,1 @@
+comment on column m.a is 'two';

@@ -1,0 +1,1 @@
+grant select (b) on v to pum_a;

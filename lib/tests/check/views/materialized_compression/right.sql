@@ -1,0 +1,1 @@
+alter materialized view m alter a set compression pglz;

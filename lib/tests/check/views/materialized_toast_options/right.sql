@@ -1,0 +1,1 @@
+alter materialized view m set (toast.autovacuum_enabled = false);

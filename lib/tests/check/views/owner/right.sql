@@ -1,0 +1,1 @@
+alter view t owner to pum_a;

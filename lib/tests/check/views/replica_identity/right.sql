@@ -1,0 +1,1 @@
+alter materialized view m replica identity full;
