@@ -1,1 +1,1 @@
-create cast (s.a as s.b) without function;
+create cast (b as text) without function;

@@ -1,1 +1,1 @@
-create cast (s.a as s.b) with inout;
+create cast (b as text) with inout;
