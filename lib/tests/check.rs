@@ -3,7 +3,7 @@
 //! `check/<kind>/<case>/` holds `left.sql` and `right.sql`, after `both.sql` where there is one. `expected.txt` lists the
 //! differences, one a line; the cases in `check/same` have none. Of every case these hold too:
 //! - with the sides exchanged the report is mirrored,
-//! - the left side equals its own copy by `pg_dump` and `psql`,
+//! - the left side equals its own copy by `pg_dump --create` and `psql`,
 //! - `pg_dump` shows a difference as well, or `hidden.txt` says why it does not.
 //!
 //! `since.txt` names the first major version of the server that knows what the case needs. What a server was built without
@@ -98,9 +98,6 @@ fn run_case(case: &Path, name: &str) -> Vec<String> {
     let mut filter = Filter::default();
     filter.include_words(&["all"]).unwrap();
     let compare = |left: &Target, right: &Target| check(left, right, &filter, &Run::new()).unwrap();
-    // A dump does not hold the settings of the database.
-    let mut in_dumps = filter.clone();
-    in_dumps.ignore_words(&["settings", "database"]).unwrap();
 
     let mut problems = Vec::new();
     let found = lines(&compare(&left, &right), false);
@@ -127,13 +124,12 @@ fn run_case(case: &Path, name: &str) -> Vec<String> {
     }
 
     let (left_dump, right_dump) = (dump(&left), dump(&right));
-    let copy = build(&[]).unwrap();
-    restore(&left_dump, &copy);
-    let news = lines(&check(&left, &copy, &in_dumps, &Run::new()).unwrap(), false);
+    let copy = restore(&left_dump, &left);
+    let news = lines(&compare(&left, &copy), false);
     if !news.is_empty() {
         problems.push(format!("its own restored dump differs:\n{news}"));
     }
-    let shown = normalized(&left_dump) != normalized(&right_dump);
+    let shown = normalized(&left_dump, &left) != normalized(&right_dump, &right);
     let hidden = case.join("hidden.txt").exists();
     if kind != "same" && shown == hidden {
         problems.push(if shown {
@@ -145,11 +141,14 @@ fn run_case(case: &Path, name: &str) -> Vec<String> {
     // Hundreds of databases would fill the disk.
     let mut connection = Connection::open(&support::server().target("postgres"), &Run::new()).unwrap();
     for target in [left, right, copy] {
-        let name = Connection::open(&target, &Run::new())
+        // A database with a subscription cannot be dropped.
+        Connection::open_for_scripts(&target, &Run::new())
             .unwrap()
-            .parameter("dbname")
+            .execute(DROP_SUBSCRIPTIONS)
             .unwrap();
-        connection.execute(&format!("drop database \"{name}\"")).unwrap();
+        connection
+            .execute(&format!("drop database \"{}\"", database_name(&target)))
+            .unwrap();
     }
     problems
 }
@@ -240,29 +239,50 @@ fn client(program: &str, target: &Target) -> Command {
     command
 }
 
+const DROP_SUBSCRIPTIONS: &str = "do $$ declare name text; begin
+    for name in select subname from pg_subscription
+        where subdbid = (select oid from pg_database where datname = current_database())
+    loop
+        execute format('alter subscription %I disable', name);
+        execute format('alter subscription %I set (slot_name = none)', name);
+        execute format('drop subscription %I', name);
+    end loop; end $$";
+
+fn database_name(target: &Target) -> String {
+    let connection = Connection::open(target, &Run::new()).unwrap();
+    connection.parameter("dbname").unwrap()
+}
+
+/// With the statements that create the database, for what belongs to the database itself.
 fn dump(target: &Target) -> String {
-    let output = client("pg_dump", target).output().unwrap();
+    let output = client("pg_dump", target).arg("--create").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn restore(dump: &str, target: &Target) {
+/// Restores the dump of a database under another name.
+fn restore(dump: &str, source: &Target) -> Target {
     use std::io::Write;
-    let mut psql = client("psql", target)
+    let name = database_name(source);
+    let copy = format!("{name}_copy");
+    let mut psql = client("psql", &support::server().target("postgres"))
         .args(["-qX", "-o", "/dev/null", "-v", "ON_ERROR_STOP=1"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    psql.stdin.take().unwrap().write_all(dump.as_bytes()).unwrap();
+    let script = dump.replace(&name, &copy);
+    psql.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = psql.wait_with_output().unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{words}");
+    support::server().target(&copy)
 }
 
-/// Without the lines that differ from one dump to the next.
-fn normalized(dump: &str) -> String {
-    dump.split('\n')
+/// Without the lines that differ from one dump to the next, and without the name of the database.
+fn normalized(dump: &str, source: &Target) -> String {
+    dump.replace(&database_name(source), "case")
+        .split('\n')
         .filter(|line| !line.starts_with("--") && !line.starts_with(r"\restrict") && !line.starts_with(r"\unrestrict"))
         .collect::<Vec<_>>()
         .join("\n")

@@ -6,11 +6,12 @@ with member as materialized (
 acl (class, oid, part, type, owner, acl, open) as (
     select 'pg_class'::regclass::oid, oid, 0, (case relkind when 'S' then 's' else 'r' end)::"char", relowner, relacl,
         case when relnamespace = to_regnamespace('information_schema') then 'SELECT' end
-    from pg_class where relacl is not null or oid in (select objoid from pg_init_privs)
+    from pg_class where relacl is not null
     union all
     select 'pg_class'::regclass, a.attrelid, a.attnum, 'c', c.relowner, a.attacl, null
     from pg_attribute a join pg_class c on c.oid = a.attrelid where a.attacl is not null
     union all
+    -- Only of columns are no privileges none, and not an empty list.
     select i.classoid, i.objoid, i.objsubid, 'c', c.relowner, null, null
     from pg_init_privs i
     join pg_attribute a on a.attrelid = i.objoid and a.attnum = i.objsubid
@@ -18,24 +19,24 @@ acl (class, oid, part, type, owner, acl, open) as (
     where i.classoid = 'pg_class'::regclass and i.objsubid > 0 and a.attacl is null
     union all
     select 'pg_proc'::regclass, oid, 0, 'f', proowner, proacl, null
-    from pg_proc where proacl is not null or oid in (select objoid from pg_init_privs)
+    from pg_proc where proacl is not null
     union all
     select 'pg_type'::regclass, oid, 0, 'T', typowner, typacl, null
-    from pg_type where typacl is not null or oid in (select objoid from pg_init_privs)
+    from pg_type where typacl is not null
     union all
     -- The schema public is among the schemas.
     select 'pg_namespace'::regclass, oid, 0, 'n', nspowner, nspacl,
         case nspname when 'information_schema' then 'USAGE' end
-    from pg_namespace where nspname <> 'public' and (nspacl is not null or oid in (select objoid from pg_init_privs))
+    from pg_namespace where nspname <> 'public' and nspacl is not null
     union all
     select 'pg_language'::regclass, oid, 0, 'l', lanowner, lanacl, null
-    from pg_language where lanacl is not null or oid in (select objoid from pg_init_privs)
+    from pg_language where lanacl is not null
     union all
     select 'pg_foreign_data_wrapper'::regclass, oid, 0, 'F', fdwowner, fdwacl, null
-    from pg_foreign_data_wrapper where fdwacl is not null or oid in (select objoid from pg_init_privs)
+    from pg_foreign_data_wrapper where fdwacl is not null
     union all
     select 'pg_foreign_server'::regclass, oid, 0, 'S', srvowner, srvacl, null
-    from pg_foreign_server where srvacl is not null or oid in (select objoid from pg_init_privs)
+    from pg_foreign_server where srvacl is not null
 ),
 -- What initdb or the extension left, where it is not what every new object has.
 changed as materialized (

@@ -1,8 +1,8 @@
 -- Privileges by the address of what they are on, where they are not those that every new object has.
 -- privileges: who may do what, a line for each role, sorted; `*` with grant option, `ALL` for every privilege that there
 -- is for such an object when there are several, `(owner)` for the owner, `public` for everybody, `none` when nobody may
--- do anything. None where it is what PostgreSQL grants by itself, spelled out or not; for the schema `public` with the
--- owner and the privileges that it has in a new database, since PostgreSQL 15 or before
+-- do anything. None where it is what PostgreSQL grants by itself, spelled out or not; for the schema `public` what
+-- it has in a new database, since PostgreSQL 15 or before
 with acl (class, oid, part, type, owner, acl, public) as (
     select 'pg_class'::regclass::oid, oid, 0, (case relkind when 'S' then 's' else 'r' end)::"char", relowner, relacl, false
     from pg_class where relacl is not null and oid >= 16384
@@ -85,6 +85,12 @@ select class || ' ' || object.oid || ' ' || part as address, object.privileges
 from object
 join built_in on built_in.type = object.type
 where case when object.public
-    then (object.privileges, object.owner::regrole::text) not in (
-        (E'(owner): ALL\npublic: USAGE', 'pg_database_owner'), (E'(owner): ALL\npublic: ALL', 10::regrole::text))
+    then not (
+        object.privileges = E'(owner): ALL\npublic: USAGE'
+            and (current_setting('server_version_num')::int >= 150000
+                or pg_get_userbyid(object.owner) = 'pg_database_owner')
+        -- As it was before 15; a database that came from there keeps the owner of that time too.
+        or object.privileges = E'(owner): ALL\npublic: ALL'
+            and (current_setting('server_version_num')::int < 150000 or object.owner = 10)
+    )
     else object.privileges <> built_in.privileges end

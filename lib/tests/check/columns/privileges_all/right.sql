@@ -1,0 +1,1 @@
+grant all (b) on t to pum_a;

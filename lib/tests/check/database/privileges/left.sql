@@ -1,0 +1,1 @@
+do $$ begin execute format('grant create on database %I to pum_a', current_database()); end $$;

@@ -1,0 +1,1 @@
+alter default privileges for role pum_a grant execute on functions to pum_b;

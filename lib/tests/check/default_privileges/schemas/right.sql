@@ -1,0 +1,1 @@
+alter default privileges grant all on schemas to pum_a;

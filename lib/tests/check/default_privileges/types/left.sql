@@ -1,0 +1,1 @@
+alter default privileges revoke usage on types from public;

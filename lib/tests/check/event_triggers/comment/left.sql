@@ -1,0 +1,1 @@
+comment on event trigger e is 'why';

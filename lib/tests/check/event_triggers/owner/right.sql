@@ -1,0 +1,1 @@
+update pg_event_trigger set evtowner = 'pum_a'::regrole;

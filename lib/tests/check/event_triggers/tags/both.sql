@@ -1,0 +1,2 @@
+create function f() returns event_trigger language plpgsql as $$ begin end $$;
+create function g() returns event_trigger language plpgsql as $$ begin end $$;

@@ -1,0 +1,1 @@
+create statistics s on a, c from t;

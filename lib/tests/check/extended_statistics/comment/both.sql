@@ -1,0 +1,3 @@
+create table t (a int, b int, c int);
+create table u (a int, b int, c int);
+create statistics s on a, b from t;

@@ -1,0 +1,1 @@
+comment on statistics s is 'why';

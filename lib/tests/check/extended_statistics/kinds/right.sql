@@ -1,0 +1,1 @@
+create statistics s (dependencies, mcv) on a, b from t;

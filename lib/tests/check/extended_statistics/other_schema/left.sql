@@ -1,0 +1,1 @@
+create statistics app.s on a, b from t;

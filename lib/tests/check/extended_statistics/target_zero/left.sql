@@ -1,0 +1,1 @@
+alter statistics s set statistics 0;

@@ -1,0 +1,1 @@
+comment on extension postgres_fdw is 'other servers';

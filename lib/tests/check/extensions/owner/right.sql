@@ -1,0 +1,1 @@
+update pg_extension set extowner = 'pum_a'::regrole where extname = 'postgres_fdw';

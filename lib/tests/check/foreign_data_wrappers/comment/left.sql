@@ -1,0 +1,1 @@
+comment on foreign data wrapper w is 'why';

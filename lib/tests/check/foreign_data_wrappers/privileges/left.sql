@@ -1,0 +1,1 @@
+grant usage on foreign data wrapper w to pum_a;

@@ -1,0 +1,1 @@
+comment on server s is 'why';

@@ -1,0 +1,1 @@
+update pg_foreign_server set srvowner = 'pum_a'::regrole;

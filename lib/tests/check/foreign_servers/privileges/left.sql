@@ -1,0 +1,1 @@
+grant usage on foreign server s to pum_a with grant option;

@@ -1,0 +1,1 @@
+create server s type 'a' foreign data wrapper w;

@@ -1,0 +1,1 @@
+create server s type 'b' foreign data wrapper w;

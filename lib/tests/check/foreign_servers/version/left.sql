@@ -1,0 +1,1 @@
+create server s version '1' foreign data wrapper w;

@@ -1,0 +1,1 @@
+create server s version '2' foreign data wrapper w;

@@ -1,0 +1,1 @@
+revoke execute on function f() from public, current_user;

@@ -1,0 +1,1 @@
+comment on large object 4711 is 'a plan';

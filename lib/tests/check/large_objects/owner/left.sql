@@ -1,0 +1,1 @@
+alter large object 4711 owner to pum_a;

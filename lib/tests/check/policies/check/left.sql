@@ -1,0 +1,1 @@
+create policy p on t using (true) with check (a > 1);

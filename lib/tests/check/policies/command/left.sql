@@ -1,0 +1,1 @@
+create policy p on t for select using (a > 1);

@@ -1,0 +1,2 @@
+create table t (a int, b text);
+create policy p on t;

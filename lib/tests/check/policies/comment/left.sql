@@ -1,0 +1,1 @@
+comment on policy p on t is 'why';

@@ -1,0 +1,1 @@
+create policy p on t to pum_a, pum_b;

@@ -1,0 +1,3 @@
+create table t (a int primary key, b text);
+create table u (a int primary key);
+create publication p for table t;

@@ -1,0 +1,1 @@
+alter publication p add table u;

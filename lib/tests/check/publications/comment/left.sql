@@ -1,0 +1,1 @@
+comment on publication p is 'why';

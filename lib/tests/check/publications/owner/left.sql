@@ -1,0 +1,1 @@
+update pg_publication set pubowner = 'pum_a'::regrole;

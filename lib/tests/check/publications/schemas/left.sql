@@ -1,0 +1,1 @@
+create publication p for tables in schema app, "B";

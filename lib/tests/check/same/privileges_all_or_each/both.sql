@@ -1,0 +1,7 @@
+do $$ begin create role pum_a; exception when duplicate_object or unique_violation then null; end $$;
+do $$ begin create role pum_b; exception when duplicate_object or unique_violation then null; end $$;
+create table t (a int, b text);
+create function f() returns int language sql as $$ select 1 $$;
+create sequence s;
+create schema app;
+create type e as enum ('a');

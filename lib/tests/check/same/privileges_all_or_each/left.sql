@@ -1,0 +1,2 @@
+grant all on sequence s to pum_a;
+grant all on schema app to pum_a;

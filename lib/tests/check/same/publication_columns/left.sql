@@ -1,0 +1,1 @@
+create publication p for table t (a, b) where (a > 1 and b is not null);

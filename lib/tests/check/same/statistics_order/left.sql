@@ -1,0 +1,1 @@
+create statistics s (ndistinct, mcv) on a, b from t;

@@ -1,0 +1,1 @@
+create statistics s (mcv, ndistinct) on b, a from t;

@@ -1,0 +1,1 @@
+alter schema app owner to pum_a;

@@ -1,0 +1,1 @@
+do $$ begin execute format('alter database %I set app.jwt_secret = $v$geheim$v$', current_database()); end $$;

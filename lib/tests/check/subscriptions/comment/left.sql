@@ -1,0 +1,1 @@
+comment on subscription s is 'why';

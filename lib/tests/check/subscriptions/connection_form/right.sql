@@ -1,0 +1,1 @@
+create subscription s connection 'postgresql://a/d' publication p with (connect = false);

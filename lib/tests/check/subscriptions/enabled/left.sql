@@ -1,0 +1,1 @@
+create subscription s connection 'host=/nowhere' publication p with (connect = false);

@@ -1,0 +1,1 @@
+grant usage on foreign data wrapper postgres_fdw to pum_a;

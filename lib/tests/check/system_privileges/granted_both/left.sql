@@ -1,0 +1,1 @@
+grant select on pg_authid to pum_a;

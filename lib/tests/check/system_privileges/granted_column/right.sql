@@ -1,0 +1,1 @@
+grant select (rolsuper) on pg_authid to pum_a;

@@ -1,0 +1,1 @@
+revoke select on information_schema.tables from public;

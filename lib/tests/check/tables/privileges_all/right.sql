@@ -1,0 +1,1 @@
+grant select, insert, update, delete on t to pum_a;

@@ -1,0 +1,1 @@
+revoke delete on t from current_user;

@@ -1,0 +1,1 @@
+create user mapping for pum_b server s;
