@@ -4,7 +4,8 @@
 select classoid || ' ' || objoid || ' ' || objsubid as address, description as comment
 from pg_description
 where objoid >= 16384
-    or classoid = 'pg_extension'::regclass
+    -- Users number large objects as they like.
+    or classoid in ('pg_extension'::regclass, 'pg_largeobject'::regclass)
     or classoid = 'pg_namespace'::regclass and objoid = (select oid from pg_namespace where nspname = 'public')
 union all
 select d.classoid || ' ' || d.objoid || ' 0', d.description
