@@ -134,7 +134,7 @@ pub use expectation::Expectations;
 pub use history::{Entry, History, TableName};
 pub use programs::{fetch_programs, find_program, program_version};
 pub use rehearsal::{CarriedOut, Expected, Rehearsal, RehearsalOptions, rehearse};
-pub use report::{Count, NotCounted, Report, Side, TextOptions};
+pub use report::{Count, HtmlOptions, NotCounted, Report, Side, TextOptions};
 pub use run::{Cancel, Event, Run};
 pub use script::{Script, Statement, Statements, Value, Variables};
 pub use server::{Server, ServerOptions};

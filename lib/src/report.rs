@@ -1,6 +1,10 @@
 //! The outcome of a comparison, for a person and for a program.
 
+mod escape;
+mod html;
 mod json;
+mod junit;
+mod outline;
 mod text;
 
 use std::collections::BTreeMap;
@@ -9,6 +13,7 @@ use crate::catalog::{Catalog, Filter, KINDS, Kind, ObjectId};
 use crate::class::Class;
 use crate::diff::{Change, Diff, Difference};
 
+pub use html::HtmlOptions;
 pub use text::TextOptions;
 
 /// The outcome of comparing two databases.
@@ -183,6 +188,11 @@ impl Report {
         &self.not_compared
     }
 
+    /// Whether a kind was compared. Of rows the report knows only what differs.
+    fn compared(&self, kind: Kind) -> bool {
+        kind != Kind::DATA && !self.ignored.contains(&kind.name()) && !self.not_compared.contains(&kind)
+    }
+
     /// Kinds and classes that were left out, by name.
     pub fn ignored(&self) -> &[&'static str] {
         &self.ignored
@@ -196,6 +206,17 @@ impl Report {
     /// For a person. Names and texts from the databases are escaped: no control or direction character gets through.
     pub fn to_text(&self, options: &TextOptions) -> String {
         text::render(self, options)
+    }
+
+    /// As a page of HTML in one file, which loads nothing. Names and texts from the databases are escaped, and the page's
+    /// policy lets no script run but its own.
+    pub fn to_html(&self, options: &HtmlOptions) -> String {
+        html::render(self, options)
+    }
+
+    /// As JUnit XML: a test suite for each kind that was compared, a failing test case for each object that differs.
+    pub fn to_junit(&self) -> String {
+        junit::render(self)
     }
 
     /// As JSON of the form `pum/check/1`, ending with a line end.

@@ -1,12 +1,14 @@
 //! `pum check`
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use clap::Args;
-use pum::{Error, Expectations, Result, TableName, TextOptions};
+use clap::{Args, ValueEnum};
+use pum::{Error, Expectations, HtmlOptions, Result, TableName, TextOptions};
 
 use crate::Exit;
-use crate::command::{Comparison, Format, Login};
+use crate::command::{Comparison, Login};
 use crate::config::command_line;
 use crate::session::Session;
 use crate::terminal::{json, line};
@@ -19,7 +21,7 @@ Examples:
   pum check -p1 water_prod -p2 water_new --include owners privileges
   pum check -p1 water_prod -p2 water_new --write-expected known.json
   pum check -p1 water_prod -p2 water_new --expect known.json
-  pum check -p1 'postgresql://ann@db1/water' -p2 'host=db2 dbname=water' --format json -o report.json
+  pum check -p1 'postgresql://ann@db1/water' -p2 'host=db2 dbname=water' -o report.html
 
 Exit code: 0 same, 1 different, 2 could not tell.";
 
@@ -58,12 +60,38 @@ pub(crate) struct Check {
     #[arg(short, long)]
     silent: bool,
 
-    /// The form of the report
-    #[arg(long, default_value = "text")]
-    format: Format,
+    /// The form of the report; without this, the ending of FILE tells (.json, .html, .xml), else it is text
+    #[arg(long)]
+    format: Option<Form>,
 
     #[command(flatten)]
     login: Login,
+}
+
+/// The form of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For a person
+    Text,
+    /// For a program
+    Json,
+    /// A page for a browser, in one file
+    Html,
+    /// For CI: a test case for each object that differs
+    Junit,
+}
+
+impl Form {
+    /// The form of a report in a file, told by its ending.
+    fn of(file: Option<&Path>) -> Form {
+        let ending = file.and_then(Path::extension).and_then(OsStr::to_str);
+        match ending.map(str::to_ascii_lowercase).as_deref() {
+            Some("json") => Form::Json,
+            Some("html" | "htm") => Form::Html,
+            Some("xml") => Form::Junit,
+            _ => Form::Text,
+        }
+    }
 }
 
 pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
@@ -96,9 +124,14 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
         }
         return Ok(Exit::Done);
     }
-    let text = match args.format {
-        Format::Json => json(&report.to_json()),
-        Format::Text => report.to_text(&TextOptions {
+    let form = args.format.unwrap_or_else(|| Form::of(args.output_file.as_deref()));
+    let text = match form {
+        Form::Json => json(&report.to_json()),
+        Form::Html => report.to_html(&HtmlOptions {
+            moment: Some(SystemTime::now()),
+        }),
+        Form::Junit => report.to_junit(),
+        Form::Text => report.to_text(&TextOptions {
             verbosity: args.verbose_level,
             width: terminal.width(),
             color: args.output_file.is_none() && terminal.coloured(),

@@ -1,13 +1,13 @@
 //! The report for a person: how many of what first, then the differences by object.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
 use super::Report;
-use crate::catalog::{Kind, OWNER_TABLE};
+use super::escape::escape;
+use super::outline::{contents, groups};
 use crate::diff::{AttributeChange, Change, Difference};
 
 /// How a report is written for a person.
@@ -56,12 +56,37 @@ pub(super) fn render(report: &Report, options: &TextOptions) -> String {
     writer.text
 }
 
+/// What stands around the differences: the two sides, the verdict, and what is not counted.
+pub(super) fn frame(report: &Report) -> String {
+    let mut writer = Writer::plain();
+    writer.head(report);
+    writer.tail(report);
+    writer.text
+}
+
+/// One difference with all that is known about it.
+pub(super) fn difference(difference: &Difference) -> String {
+    let mut writer = Writer::plain();
+    writer.difference(difference, &[]);
+    writer.text
+}
+
 struct Writer {
     text: String,
     options: TextOptions,
 }
 
 impl Writer {
+    fn plain() -> Writer {
+        Writer {
+            text: String::new(),
+            options: TextOptions {
+                verbosity: 2,
+                ..TextOptions::default()
+            },
+        }
+    }
+
     fn line(&mut self, line: impl AsRef<str>) {
         self.text.push_str(line.as_ref().trim_end());
         self.text.push('\n');
@@ -129,39 +154,16 @@ impl Writer {
     }
 
     fn differences(&mut self, report: &Report) {
-        let mut groups: BTreeMap<(&str, &str), Vec<&Difference>> = BTreeMap::new();
-        for difference in report.differences() {
-            let object = &difference.object;
-            let owner = if object.relation.is_empty() {
-                &object.name
-            } else {
-                &object.relation
-            };
-            groups.entry((&object.schema, owner)).or_default().push(difference);
-        }
-        let folded = folded(report.differences());
-        for ((schema, owner), group) in groups {
-            let group: Vec<&Difference> = group
-                .into_iter()
-                .filter(|difference| !folded.parts.contains(&key(difference)))
-                .collect();
-            if group.is_empty() {
-                continue;
-            }
+        for group in groups(report.differences()) {
             self.line("");
-            let title = if schema.is_empty() {
-                escape(owner)
-            } else {
-                escape(&format!("{schema}.{owner}"))
-            };
-            self.line(self.painted(BOLD, &title));
-            for difference in group {
-                self.difference(difference, folded.of.get(&key(difference)));
+            self.line(self.painted(BOLD, &escape(&group.name())));
+            for item in &group.items {
+                self.difference(item.difference, &item.parts);
             }
         }
     }
 
-    fn difference(&mut self, difference: &Difference, parts: Option<&Vec<&Difference>>) {
+    fn difference(&mut self, difference: &Difference, parts: &[&Difference]) {
         let object = &difference.object;
         let mut title = object.kind.singular();
         if !object.relation.is_empty() {
@@ -172,7 +174,7 @@ impl Writer {
             Change::OnlyRight => ("+", GREEN, "  only right"),
             Change::Changed => ("~", YELLOW, ""),
         };
-        let contents = parts.map(|parts| contents(parts)).unwrap_or_default();
+        let contents = contents(parts);
         let remark = match difference.class {
             Some(class) => format!("  ({class})"),
             None if difference.maybe_spelling => "  (may be spelling only)".to_owned(),
@@ -190,7 +192,7 @@ impl Writer {
             }
             _ if self.options.verbosity > 1 => {
                 self.definition(difference, "      ");
-                for part in parts.into_iter().flatten() {
+                for part in parts {
                     self.line(format!(
                         "      {} {}",
                         part.object.kind.singular(),
@@ -319,102 +321,4 @@ impl Writer {
         }
         self.line(line);
     }
-}
-
-type Key<'a> = (Kind, &'a str, &'a str, &'a str);
-
-fn key(difference: &Difference) -> Key<'_> {
-    let object = &difference.object;
-    (object.kind, &object.schema, &object.relation, &object.name)
-}
-
-/// The parts of tables and views that exist on one side only, which are told with their table.
-#[derive(Default)]
-struct Folded<'a> {
-    parts: BTreeSet<Key<'a>>,
-    of: BTreeMap<Key<'a>, Vec<&'a Difference>>,
-}
-
-fn folded(differences: &[Difference]) -> Folded<'_> {
-    let one_sided = |difference: &&Difference| difference.change != Change::Changed;
-    // Names of relations are unique in a schema, so that whichever kind bears the name is the owner of what names it.
-    let owners: BTreeMap<(bool, &str, &str), &Difference> = differences
-        .iter()
-        .filter(one_sided)
-        .filter(|difference| difference.object.relation.is_empty() && owner(difference).is_none())
-        .map(|difference| {
-            (
-                (
-                    is_right(difference),
-                    &*difference.object.schema,
-                    &*difference.object.name,
-                ),
-                difference,
-            )
-        })
-        .collect();
-    let mut folded = Folded::default();
-    for difference in differences.iter().filter(one_sided) {
-        if let Some(name) = owner(difference)
-            && let Some(owner) = owners.get(&(is_right(difference), &*difference.object.schema, name))
-        {
-            folded.parts.insert(key(difference));
-            folded.of.entry(key(owner)).or_default().push(difference);
-        }
-    }
-    folded
-}
-
-fn is_right(difference: &Difference) -> bool {
-    difference.change == Change::OnlyRight
-}
-
-/// The table or view that an object belongs to.
-fn owner(difference: &Difference) -> Option<&str> {
-    if !difference.object.relation.is_empty() {
-        return Some(&difference.object.relation);
-    }
-    let attribute = difference
-        .attributes
-        .iter()
-        .find(|attribute| attribute.name == OWNER_TABLE)?;
-    attribute.left.as_deref().or(attribute.right.as_deref())
-}
-
-/// Such as ` (3 columns, 1 index)`.
-fn contents(parts: &[&Difference]) -> String {
-    let mut counts: BTreeMap<Kind, usize> = BTreeMap::new();
-    for part in parts {
-        *counts.entry(part.object.kind).or_default() += 1;
-    }
-    let counts: Vec<String> = counts
-        .into_iter()
-        .map(|(kind, count)| format!("{count} {}", if count == 1 { kind.singular() } else { kind.title() }))
-        .collect();
-    format!(" ({})", counts.join(", "))
-}
-
-/// A text from a database that cannot disturb a terminal: control characters, and those that turn or hide what follows,
-/// are written as escapes.
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => escaped.push_str("\\n"),
-            '\t' => escaped.push_str("    "),
-            _ if character.is_control() || hides(character) => {
-                let _ = write!(escaped, "\\u{{{:x}}}", u32::from(character));
-            }
-            _ => escaped.push(character),
-        }
-    }
-    escaped
-}
-
-/// Characters without a shape of their own (Unicode's general categories Cf, Zl and Zp, as far as they are in use).
-fn hides(character: char) -> bool {
-    matches!(character,
-        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}' | '\u{180e}'
-        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
