@@ -38,6 +38,9 @@ pub enum Class {
     Settings,
     /// Tablespaces.
     Tablespaces,
+    /// Types that exist on one side only and that nothing uses, as a dropped function leaves them behind. `check` counts
+    /// them; a rehearsal tells them and goes on.
+    UnusedTypes,
 }
 
 struct Entry {
@@ -140,14 +143,24 @@ const ENTRIES: &[Entry] = &[
         attributes: &[("*", "tablespace")],
         kinds: &[],
     },
+    Entry {
+        class: Class::UnusedTypes,
+        name: "unused_types",
+        on: true,
+        meaning: "types that exist on one side only and that nothing uses; a rehearsal tells them and goes on",
+        attributes: &[],
+        kinds: &[],
+    },
 ];
 
 /// Attributes that are only there to judge others by: they are not compared themselves.
-const JUDGES: &[(&str, &str)] = &[("columns", POSITION), ("sequences", SERVES)];
+const JUDGES: &[(&str, &str)] = &[("columns", POSITION), ("sequences", SERVES), ("types", USED)];
 /// The place of a column, with holes where columns were dropped.
 const POSITION: &str = "position";
 /// What a sequence hands its numbers to. As long as it is the same, the other attributes here may differ.
 const SERVES: &str = "serves";
+/// Whether anything uses a type.
+const USED: &str = "used";
 const SERVING: &[&str] = &["type", "maximum", "owner_table", "owner_column", "ownership"];
 
 /// Kinds whose objects keep their names when what they belong to is renamed, and attributes that hold such a name.
@@ -176,6 +189,11 @@ impl Class {
     /// The name, as `--include` and `--ignore` have it.
     pub fn name(self) -> &'static str {
         self.entry().name
+    }
+
+    /// Whether a rehearsal tells such differences and goes on: the databases behave the same for their users.
+    pub fn behaves_the_same(self) -> bool {
+        matches!(self, Class::Serial | Class::UnusedTypes)
     }
 
     /// Whether it counts unless it is switched off: that is so where users feel it.
@@ -250,7 +268,11 @@ pub(crate) fn classify(diff: &mut Diff, catalogs: [&Catalog; 2], filter: &Filter
         }
         let kind = difference.object.kind;
         if difference.change != Change::Changed {
-            difference.class = Class::of_kind(kind);
+            difference.class = if unused(&difference, catalogs) {
+                Some(Class::UnusedTypes)
+            } else {
+                Class::of_kind(kind)
+            };
             classed.push(difference);
             continue;
         }
@@ -384,6 +406,17 @@ fn only_a_name(attribute: &AttributeChange, sequences: &[[String; 2]]) -> bool {
         let [name, other] = [name, other].map(|name| format!("'{}'::regclass", name.replace('\'', "''")));
         left.contains(&name) && left.replace(&name, &other) == *right
     })
+}
+
+/// Whether what exists on one side only is used there by nothing.
+fn unused(difference: &Difference, catalogs: [&Catalog; 2]) -> bool {
+    let object = &difference.object;
+    !compares(object.kind, USED)
+        && catalogs.into_iter().all(|catalog| {
+            let objects = catalog.objects(object.kind);
+            let found = objects.and_then(|objects| objects.find(&object.schema, &object.relation, &object.name));
+            found.is_none_or(|found| found.attribute(USED).is_none())
+        })
 }
 
 fn serves_the_same(difference: &Difference, catalogs: [&Catalog; 2]) -> bool {

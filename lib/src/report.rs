@@ -126,10 +126,12 @@ impl Report {
         self.diff.is_empty()
     }
 
-    /// Whether all differences are such that a rehearsal goes on; see [`Class::Serial`].
+    /// Whether all differences are such that a rehearsal goes on; see [`Class::behaves_the_same`].
     pub fn behaves_the_same(&self) -> bool {
-        let serial = |difference: &Difference| difference.class == Some(Class::Serial);
-        self.differences().iter().all(serial)
+        let classes = self.differences().iter().map(|difference| difference.class);
+        classes
+            .into_iter()
+            .all(|class| class.is_some_and(Class::behaves_the_same))
     }
 
     /// The left database.

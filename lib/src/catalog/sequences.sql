@@ -39,6 +39,7 @@ select
         join pg_attribute sa on sa.attrelid = df.adrelid and sa.attnum = df.adnum
         join pg_class served on served.oid = df.adrelid
         where sd.classid = 'pg_attrdef'::regclass and sd.refclassid = 'pg_class'::regclass and sd.refobjid = c.oid
+            and served.relpersistence <> 't'
     ) as serves
 from pg_sequence s
 join pg_class c on c.oid = s.seqrelid

@@ -82,6 +82,13 @@ select
     b.typdelim as delimiter,
     -- collatable: whether values of a base type have a collation
     case when b.typcollation <> 0 then 'yes' when b.oid is not null then 'no' end as collatable,
+    -- used: not compared: whether anything uses the type, its array or its row; what exists on one side only and is not
+    -- used is a class of its own
+    case when exists (
+        select from pg_depend d left join pg_class user_ on d.classid = 'pg_class'::regclass and user_.oid = d.objid
+        where d.refclassid = 'pg_type'::regclass and d.refobjid in (t.oid, t.typarray) and d.deptype <> 'i'
+            and user_.relpersistence is distinct from 't'
+    ) then 'yes' end as used,
     'pg_type'::regclass::oid || ' ' || t.oid || ' 0' as address
 from (select 0::oid as rngmultitypid, 0::oid as typsubscript) as older
 join pg_type t on true
