@@ -23,7 +23,7 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttributeChange {
-    /// The attribute, such as `type`.
+    /// The attribute, such as `default`.
     pub name: String,
     /// Its value on the left side.
     pub left: Option<String>,
