@@ -19,8 +19,9 @@ select
     -- not_null_local: `yes` where a child has its own NOT NULL besides that of its parent (PostgreSQL 18)
     case when nn.conislocal and nn.coninhcount > 0 then 'yes' end as not_null_local,
     -- As makeObjectName gives it: together the names have 53 bytes, and the longer one is cut first.
+    -- A child's may have the name that the parent's got by itself.
     -- not_null_name: the name of the NOT NULL constraint, where it is not the one that it gets by itself (PostgreSQL 18)
-    case when nn.conislocal and nn.conname <> case
+    case when nn.conislocal and (nn.coninhcount = 0 or nn.conname not like '%\_not\_null') and nn.conname <> case
             when octet_length(c.relname) + octet_length(a.attname) <= 53
                 then c.relname || '_' || a.attname || '_not_null'
             else left(c.relname, greatest(27, 53 - octet_length(a.attname))) || '_'

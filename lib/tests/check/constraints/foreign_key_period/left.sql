@@ -1,2 +1,1 @@
-alter table r add unique (id, p);
-alter table t add constraint k foreign key (a, p) references r (id, p);
+alter table t add constraint k foreign key (a, p) references s (id, p);
