@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pum::{Run, Server, ServerOptions, Target};
 
+/// The columns of a kind's query that are no attributes: the identity, and what ties annotations to the object.
+pub const NO_ATTRIBUTES: [&str; 4] = ["schema", "relation", "name", "address"];
+
 /// `PUM_TEST_SERVER` names the directory of the server programs to test with; without it Debian's 15.
 pub fn options() -> ServerOptions {
     ServerOptions {
@@ -24,6 +27,50 @@ pub fn server() -> &'static Server {
         stop_with_the_process();
         Server::start(&options(), &Run::new()).expect("a throw-away server for the tests")
     })
+}
+
+/// The directory that support/servers.sh fills: `PUM_SERVERS`, or its own default.
+pub fn servers_directory() -> PathBuf {
+    if let Some(directory) = std::env::var_os("PUM_SERVERS") {
+        return directory.into();
+    }
+    let root = PathBuf::from("/var/cache/pum/servers");
+    if std::fs::create_dir_all(&root).is_ok() {
+        return root;
+    }
+    let home = PathBuf::from(std::env::var_os("HOME").unwrap_or_default());
+    std::env::var_os("XDG_CACHE_HOME")
+        .map_or_else(|| home.join(".cache"), PathBuf::from)
+        .join("pum/servers")
+}
+
+/// The server programs of every major version in that directory, the oldest first.
+pub fn majors() -> Vec<(u32, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(servers_directory()) else {
+        return Vec::new();
+    };
+    let mut majors: Vec<(u32, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path().join("bin"))))
+        .filter(|(_, programs)| programs.join("postgres").is_file())
+        .collect();
+    majors.sort();
+    majors
+}
+
+/// A server with the programs of a directory, gone with the value.
+pub fn start(programs: &std::path::Path) -> Server {
+    let options = ServerOptions {
+        programs: Some(programs.to_owned()),
+        ..ServerOptions::default()
+    };
+    Server::start(&options, &Run::new()).expect("a throw-away server for the tests")
+}
+
+/// Whether a script fails because the server was built without a library, which no version is to blame for.
+pub fn is_not_built_in(error: &pum::Error) -> bool {
+    let words = error.to_string();
+    words.contains("not supported in this build") || words.contains("compression method lz4 not supported")
 }
 
 /// A new empty database.
