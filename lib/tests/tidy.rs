@@ -32,7 +32,6 @@ fn every_kind_has_a_query_and_every_query_a_kind() {
     let files: BTreeSet<String> = entries("src/catalog")
         .iter()
         .filter_map(|name| name.strip_suffix(".sql").map(str::to_owned))
-        .filter(|name| name != "not_compared")
         .collect();
     assert_eq!(files, kinds());
     for name in entries("src/catalog").iter().filter(|name| name.ends_with(".sql")) {
@@ -148,48 +147,7 @@ fn attributes(kind: &str) -> Vec<String> {
     let rows = connection.query(kind.query(), &[]).unwrap();
     rows.columns()
         .into_iter()
-        .filter(|column| !["schema", "relation", "name"].contains(column))
+        .filter(|column| !support::NO_ATTRIBUTES.contains(column))
         .map(str::to_owned)
         .collect()
-}
-
-/// The words of the first column of the table under a heading.
-fn table(page: &str, heading: &str) -> Vec<String> {
-    page.lines()
-        .skip_while(|line| *line != heading)
-        .skip(1)
-        .take_while(|line| !line.starts_with('#'))
-        .filter_map(|line| line.strip_prefix("| `"))
-        .filter_map(|line| line.split_once('`'))
-        .map(|(word, _)| word.to_owned())
-        .collect()
-}
-
-#[test]
-fn the_coverage_page_names_every_attribute_and_no_other() {
-    let page = read("../COVERAGE.md");
-    let headings: BTreeSet<String> = page
-        .lines()
-        .filter_map(|line| line.strip_prefix("## ").map(str::to_owned))
-        .collect();
-    assert_eq!(headings, kinds());
-    for kind in KINDS {
-        assert_eq!(table(&page, &format!("## {kind}")), attributes(kind.name()), "{kind}");
-    }
-}
-
-#[test]
-fn the_coverage_page_names_everything_that_is_not_compared() {
-    let page = read("../COVERAGE.md");
-    let told: BTreeSet<String> = table(&page, "# What is not compared").into_iter().collect();
-    let query = read("src/catalog/not_compared.sql");
-    // Kinds are the quoted words in the plural.
-    let known: BTreeSet<String> = query
-        .split('\'')
-        .skip(1)
-        .step_by(2)
-        .filter(|word| word.len() > 3 && word.ends_with('s') && !word.starts_with("pg_"))
-        .map(str::to_owned)
-        .collect();
-    assert_eq!(told, known);
 }
