@@ -14,15 +14,18 @@
 //!
 //! `PUM_BLESS=1` writes `expected.txt`, to be read before it is committed; `PUM_CASE=text` runs what has it in its path.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[path = "support/cases.rs"]
+mod cases;
 mod support;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
 
-use pum::{Change, Class, Connection, Filter, Report, Run, Target, check, find_program};
+use cases::{DROP_SUBSCRIPTIONS, cases, lines, prepare, root};
+use pum::{Connection, Filter, Run, Target, check, find_program};
 
 #[test]
 fn every_case_shows_its_differences_and_no_other() {
@@ -32,7 +35,7 @@ fn every_case_shows_its_differences_and_no_other() {
         "only {} cases",
         cases.len()
     );
-    create_tablespace();
+    prepare(support::server());
     let queue = Mutex::new(VecDeque::from(cases));
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -56,32 +59,6 @@ fn every_case_shows_its_differences_and_no_other() {
     let mut failures = failures.into_inner().unwrap();
     failures.sort();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-}
-
-/// The tablespace `pum_space`, in the server's own directory, which is possible since PostgreSQL 15.
-fn create_tablespace() {
-    if support::server().version().major() >= 15 {
-        let mut connection = Connection::open(&support::server().target("postgres"), &Run::new()).unwrap();
-        connection.execute("set allow_in_place_tablespaces = on").unwrap();
-        connection.execute("create tablespace pum_space location ''").unwrap();
-    }
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
-}
-
-fn cases() -> Vec<PathBuf> {
-    let wanted = std::env::var("PUM_CASE").unwrap_or_default();
-    let directories = |path: &Path| -> Vec<PathBuf> {
-        let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-        found.retain(|path| path.is_dir());
-        found.sort();
-        found
-    };
-    let mut cases: Vec<PathBuf> = directories(&root()).iter().flat_map(|kind| directories(kind)).collect();
-    cases.retain(|case| case.to_string_lossy().contains(&wanted));
-    cases
 }
 
 fn run_case(case: &Path, name: &str) -> Vec<String> {
@@ -153,65 +130,13 @@ fn run_case(case: &Path, name: &str) -> Vec<String> {
     problems
 }
 
-/// One line a difference: `~ columns public.t.a type, collation`.
-fn lines(report: &Report, mirrored: bool) -> String {
-    let mut text = String::new();
-    for difference in report.differences() {
-        let mark = match (difference.change, mirrored) {
-            (Change::OnlyLeft, false) | (Change::OnlyRight, true) => "-",
-            (Change::OnlyRight, false) | (Change::OnlyLeft, true) => "+",
-            (Change::Changed, _) => "~",
-        };
-        let object = &difference.object;
-        // A renamed object has the name of the side that was left.
-        let own_name = match (difference.class, difference.attributes.as_slice()) {
-            (Some(Class::Names), [name]) if mirrored && name.name == "name" => name.right.as_ref().unwrap(),
-            _ => &object.name,
-        };
-        let name: Vec<&str> = [&object.schema, &object.relation, own_name]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .map(String::as_str)
-            .collect();
-        text.push_str(&format!("{mark} {} {}", object.kind, name.join(".")));
-        if difference.change == Change::Changed {
-            let attributes: Vec<String> = difference
-                .attributes
-                .iter()
-                .map(|attribute| {
-                    let (left, right) = if mirrored {
-                        (&attribute.right, &attribute.left)
-                    } else {
-                        (&attribute.left, &attribute.right)
-                    };
-                    format!("{}: {} → {}", attribute.name, one_line(left), one_line(right))
-                })
-                .collect();
-            text.push_str(&format!(" {}", attributes.join("; ")));
-        }
-        if let Some(class) = difference.class {
-            text.push_str(&format!(" ({class})"));
-        }
-        if difference.maybe_spelling {
-            text.push_str(" (may be spelling only)");
-        }
-        text.push('\n');
-    }
-    text
-}
-
-fn one_line(value: &Option<String>) -> String {
-    let words: Vec<&str> = value.as_deref().unwrap_or("none").split_whitespace().collect();
-    words.join(" ")
-}
-
 /// `None` when the server was built without what a script needs.
 fn build(scripts: &[String]) -> Option<Target> {
     let target = support::database("case");
     let mut connection = Connection::open_for_scripts(&target, &Run::new()).unwrap();
     for script in scripts {
         match connection.execute(script) {
-            Err(error) if error.message().contains("not supported in this build") => return None,
+            Err(error) if support::is_not_built_in(&error) => return None,
             outcome => outcome.unwrap(),
         }
     }
@@ -238,15 +163,6 @@ fn client(program: &str, target: &Target) -> Command {
     }
     command
 }
-
-const DROP_SUBSCRIPTIONS: &str = "do $$ declare name text; begin
-    for name in select subname from pg_subscription
-        where subdbid = (select oid from pg_database where datname = current_database())
-    loop
-        execute format('alter subscription %I disable', name);
-        execute format('alter subscription %I set (slot_name = none)', name);
-        execute format('drop subscription %I', name);
-    end loop; end $$";
 
 fn database_name(target: &Target) -> String {
     let connection = Connection::open(target, &Run::new()).unwrap();

@@ -1,0 +1,131 @@
+//! The same on two servers of different versions is no difference.
+//!
+//! Every case of `check/` is built on both, and compared with every class of differences. The servers are those that
+//! support/servers.sh has brought: the oldest and the newest; with `PUM_MATRIX=full` also all neighbours. What an older
+//! server does not know is left to `since.txt`; `PUM_CASE=text` runs the cases that have it in their path.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+#[path = "support/cases.rs"]
+mod cases;
+mod support;
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cases::{DROP_SUBSCRIPTIONS, cases, lines, prepare, root};
+use pum::{Connection, Error, Filter, Run, Server, Target, check};
+
+#[test]
+fn the_same_on_two_versions_is_no_difference() {
+    let majors = support::majors();
+    let mut pairs: Vec<[&(u32, PathBuf); 2]> = Vec::new();
+    if let [oldest, .., newest] = &majors[..] {
+        pairs.push([oldest, newest]);
+    }
+    if std::env::var_os("PUM_MATRIX").is_some_and(|matrix| matrix == "full") && majors.len() > 2 {
+        pairs.extend(majors.windows(2).map(|pair| [&pair[0], &pair[1]]));
+    }
+    if pairs.is_empty() {
+        println!("there are no two versions; lib/tests/support/servers.sh brings some");
+    }
+    let mut failures = Vec::new();
+    for [old, new] in pairs {
+        let servers = [old, new].map(|(_, programs)| support::start(programs));
+        servers.iter().for_each(prepare);
+        failures.extend(compare(&servers[0], &servers[1]));
+    }
+    failures.sort();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// All cases on two servers. What is wrong.
+fn compare(old: &Server, new: &Server) -> Vec<String> {
+    let [before, after] = [old, new].map(|server| server.version().major());
+    // Many cases begin with the same; once is enough.
+    let mut seen = BTreeSet::new();
+    let queue: VecDeque<PathBuf> = cases()
+        .into_iter()
+        .filter(|case| since(case) <= before && seen.insert(scripts(case)))
+        .collect();
+    let queue = Mutex::new(queue);
+    let failures = Mutex::new(Vec::new());
+    let (ran, skipped) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let Some(case) = queue.lock().unwrap().pop_front() else {
+                        break;
+                    };
+                    let name = case.strip_prefix(root()).unwrap().display().to_string();
+                    match run_case(&case, old, new) {
+                        Ok(found) => {
+                            ran.fetch_add(1, Ordering::Relaxed);
+                            let found = found
+                                .lines()
+                                .map(|line| format!("{name}, {before} and {after}: {line}"));
+                            failures.lock().unwrap().extend(found);
+                        }
+                        Err(error) if support::is_not_built_in(&error) => {
+                            skipped.fetch_add(1, Ordering::Relaxed);
+                        }
+                        Err(error) => failures
+                            .lock()
+                            .unwrap()
+                            .push(format!("{name}, {before} and {after}: {error}")),
+                    }
+                }
+            });
+        }
+    });
+    println!("PostgreSQL {before} and {after}: {ran:?} cases, {skipped:?} left out that a server was built without");
+    failures.into_inner().unwrap()
+}
+
+fn since(case: &Path) -> u32 {
+    fs::read_to_string(case.join("since.txt")).map_or(0, |text| text.trim().parse().unwrap())
+}
+
+fn scripts(case: &Path) -> [String; 2] {
+    ["both.sql", "left.sql"].map(|file| fs::read_to_string(case.join(file)).unwrap_or_default())
+}
+
+/// The differences, one a line.
+fn run_case(case: &Path, old: &Server, new: &Server) -> Result<String, Error> {
+    let mut filter = Filter::default();
+    filter.include_words(&["all"])?;
+    let left = build(case, old)?;
+    let right = build(case, new)?;
+    let report = check(&left.target, &right.target, &filter, &Run::new())?;
+    Ok(lines(&report, false))
+}
+
+/// Dropped with the value: hundreds would fill the disk.
+struct Database<'a> {
+    server: &'a Server,
+    name: String,
+    target: Target,
+}
+
+impl Drop for Database<'_> {
+    fn drop(&mut self) {
+        let open = |target: &Target| Connection::open_for_scripts(target, &Run::new()).unwrap();
+        open(&self.target).execute(DROP_SUBSCRIPTIONS).unwrap();
+        let mut connection = open(&self.server.target("postgres"));
+        connection.execute(&format!("drop database \"{}\"", self.name)).unwrap();
+    }
+}
+
+fn build<'a>(case: &Path, server: &'a Server) -> Result<Database<'a>, Error> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("case_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let target = server.create_database(&name)?;
+    let database = Database { server, name, target };
+    let mut connection = Connection::open_for_scripts(&database.target, &Run::new())?;
+    for script in scripts(case) {
+        connection.execute(&script)?;
+    }
+    Ok(database)
+}
