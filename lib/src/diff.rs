@@ -9,6 +9,7 @@ use crate::class::{self, Class};
 
 /// How an object differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// It exists on the left side only.

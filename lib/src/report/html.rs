@@ -243,10 +243,10 @@ fn shown(item: &Item<'_>, budget: &mut Budget) -> Shown {
         mark,
         words: format!("{} {}", difference.object.kind.title(), words(difference.change)),
         kind: difference.object.kind.singular(),
-        name: if difference.object.relation.is_empty() {
-            String::new()
-        } else {
+        name: if item.named {
             escape(&difference.object.name)
+        } else {
+            String::new()
         },
         place,
         contents: contents(&item.parts).trim_start().to_owned(),
@@ -355,6 +355,10 @@ impl Numbers {
             figures: counts.map(thousands),
             bars,
         }
+    }
+
+    fn length(&self) -> usize {
+        self.bars.iter().map(|bar| bar.length).sum()
     }
 
     fn label(&self) -> String {

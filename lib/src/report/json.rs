@@ -1,71 +1,110 @@
-//! The form `pum/check/1`.
+//! The form `pum/check/1`, which `lib/check.schema.json` describes.
 
 use serde::Serialize;
 
 use super::Report;
 use crate::diff::Change;
 
+/// The outcome of a comparison of two databases, as `pum check --format json` writes it. Later versions of pum may add
+/// keys.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "pum/check/1"))]
 struct Document<'a> {
+    /// The form of this document.
+    #[cfg_attr(test, schemars(extend("const" = "pum/check/1")))]
     schema: &'static str,
+    /// Whether no difference was found that counts.
     same: bool,
     left: Side<'a>,
     right: Side<'a>,
+    /// How many objects of a kind differ in a schema; what does not differ is not listed.
     summary: Vec<Count<'a>>,
+    /// The differences that count, by kind and then by name.
     differences: Vec<Difference<'a>>,
+    /// The differences that were expected, and do not count.
     expected: Vec<Difference<'a>>,
+    /// The objects that were expected to differ, and do not in that way.
     expected_and_gone: Vec<Object<'a>>,
+    /// What was found in the classes that are off.
     not_counted: Vec<NotCounted>,
+    /// The kinds and classes that were left out.
     ignored: &'a [&'static str],
+    /// The kinds that could not be compared, because a snapshot does not hold them.
     not_compared: Vec<&'static str>,
+    /// What should be known besides.
     warnings: &'a [String],
 }
 
+/// One of the two databases.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Side<'a> {
+    /// As the user named it, without a password.
     target: &'a str,
+    /// The version of its server.
     server_version: &'a str,
 }
 
+/// An object of a database.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Object<'a> {
+    /// Its kind in the plural, such as `tables`.
     kind: &'static str,
+    /// Its schema, where it is in one.
     schema: Option<&'a str>,
+    /// The table or view that it belongs to, where it does.
     relation: Option<&'a str>,
+    /// Its name; of a routine with the types of its arguments.
     name: &'a str,
 }
 
+/// An object that differs.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Difference<'a> {
     #[serde(flatten)]
     object: Object<'a>,
-    change: &'static str,
+    change: Change,
+    /// The attributes that differ; of an object on one side only, all that it has.
     attributes: Vec<Attribute<'a>>,
+    /// The class of differences by habit that it is nothing but.
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<&'static str>,
+    /// Whether the definitions may be the same in another spelling, which no server could be asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     maybe_spelling: bool,
 }
 
+/// An attribute that differs; null where the object has none.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Attribute<'a> {
     name: &'a str,
     left: Option<&'a str>,
     right: Option<&'a str>,
 }
 
+/// How many objects of a kind differ in a schema.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Count<'a> {
+    /// The schema; null for what belongs to none.
     schema: Option<&'a str>,
+    /// The kind, in the plural.
     kind: &'static str,
     only_left: usize,
     only_right: usize,
     changed: usize,
 }
 
+/// Differences that were found and do not count, because their class is off.
 #[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct NotCounted {
+    /// The class, such as `owners`.
     class: &'static str,
+    /// How many there are.
     differences: usize,
 }
 
@@ -115,11 +154,7 @@ fn count<'a>(count: &super::Count<'a>) -> Count<'a> {
 fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
     Difference {
         object: object(&difference.object),
-        change: match difference.change {
-            Change::OnlyLeft => "only_left",
-            Change::OnlyRight => "only_right",
-            Change::Changed => "changed",
-        },
+        change: difference.change,
         attributes: difference
             .attributes
             .iter()
@@ -145,4 +180,25 @@ fn object(object: &crate::ObjectId) -> Object<'_> {
 
 fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Document;
+
+    /// The schema in the repository is the one of the types. `PUM_WRITE_SCHEMA=1 cargo test` writes it.
+    #[test]
+    fn the_schema_is_in_step() {
+        let settings = schemars::generate::SchemaSettings::draft2020_12().for_serialize();
+        let schema = settings.into_generator().into_root_schema_for::<Document<'_>>();
+        let schema = format!("{:#}\n", serde_json::to_value(schema).unwrap());
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/check.schema.json");
+        if std::env::var_os("PUM_WRITE_SCHEMA").is_some() {
+            std::fs::write(path, &schema).unwrap();
+        }
+        assert!(
+            std::fs::read_to_string(path).unwrap_or_default() == schema,
+            "write it anew: PUM_WRITE_SCHEMA=1 cargo test -p pum schema"
+        );
+    }
 }

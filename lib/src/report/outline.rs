@@ -27,6 +27,8 @@ impl Group<'_> {
 /// A difference, with the parts of an object on one side only that are told with it.
 pub(super) struct Item<'a> {
     pub(super) difference: &'a Difference,
+    /// Whether its name is not the one of the group.
+    pub(super) named: bool,
     pub(super) parts: Vec<&'a Difference>,
 }
 
@@ -39,16 +41,17 @@ pub(super) fn groups(differences: &[Difference]) -> Vec<Group<'_>> {
             continue;
         }
         let object = &difference.object;
-        let owner = if object.relation.is_empty() {
-            &object.name
-        } else {
-            &object.relation
+        // Of a sequence on both sides only what differs is known, and its table perhaps not.
+        let owner = Some(difference).filter(one_sided).and_then(owner);
+        let relation = Some(&*object.relation).filter(|relation| !relation.is_empty());
+        let group = owner.or(relation);
+        let item = Item {
+            difference,
+            named: group.is_some(),
+            parts: folded.of.remove(&key(difference)).unwrap_or_default(),
         };
-        let parts = folded.of.remove(&key(difference)).unwrap_or_default();
-        groups
-            .entry((&object.schema, owner))
-            .or_default()
-            .push(Item { difference, parts });
+        let group = groups.entry((&object.schema, group.unwrap_or(&object.name)));
+        group.or_default().push(item);
     }
     let group = |((schema, owner), items)| Group { schema, owner, items };
     groups.into_iter().map(group).collect()
@@ -69,7 +72,6 @@ struct Folded<'a> {
 }
 
 fn folded(differences: &[Difference]) -> Folded<'_> {
-    let one_sided = |difference: &&Difference| difference.change != Change::Changed;
     // Names of relations are unique in a schema, so that whichever kind bears the name is the owner of what names it.
     let owners: BTreeMap<(bool, &str, &str), &Difference> = differences
         .iter()
@@ -96,6 +98,10 @@ fn folded(differences: &[Difference]) -> Folded<'_> {
         }
     }
     folded
+}
+
+fn one_sided(difference: &&Difference) -> bool {
+    difference.change != Change::Changed
 }
 
 fn is_right(difference: &Difference) -> bool {

@@ -1,19 +1,21 @@
 //! The report for a person: how many of what first, then the differences by object.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::Report;
 use super::escape::escape;
-use super::outline::{contents, groups};
+use super::outline::{Item, contents, groups};
+use super::{Count, Report};
+use crate::catalog::Kind;
 use crate::diff::{AttributeChange, Change, Difference};
 
 /// How a report is written for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TextOptions {
-    /// 0: the summary only; 1: the differences; 2: also the definitions of what exists on one side only.
+    /// 0: the summary only; 1: the differences; 2: whole definitions, also of what exists on one side only.
     pub verbosity: u8,
     /// Characters in a line that are to be filled.
     pub width: usize,
@@ -33,6 +35,9 @@ impl Default for TextOptions {
 
 /// How long one pair of definitions may be compared line by line before the rest is given as a block.
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// How many rows of a summary need their sum by kind before them.
+const MANY: usize = 40;
 
 const RED: &str = "\x1b[31m";
 const GREEN: &str = "\x1b[32m";
@@ -67,7 +72,11 @@ pub(super) fn frame(report: &Report) -> String {
 /// One difference with all that is known about it.
 pub(super) fn difference(difference: &Difference) -> String {
     let mut writer = Writer::plain();
-    writer.difference(difference, &[]);
+    writer.difference(&Item {
+        difference,
+        named: true,
+        parts: Vec::new(),
+    });
     writer.text
 }
 
@@ -124,7 +133,10 @@ impl Writer {
     /// A table of schemas and kinds; the names of schemas are cut where the terminal is narrow.
     fn summary(&mut self, report: &Report) {
         const NUMBERS: usize = 10 + 12 + 9;
-        let counts = report.counts();
+        let mut counts = report.counts();
+        if counts.len() > MANY {
+            counts.splice(0..0, totals(&counts));
+        }
         let shown = |count: usize| if count == 0 { ".".to_owned() } else { count.to_string() };
         let width = |names: &mut dyn Iterator<Item = usize>| names.max().unwrap_or(0);
         let kinds = width(&mut counts.iter().map(|count| count.kind.title().len())).max(12);
@@ -158,15 +170,16 @@ impl Writer {
             self.line("");
             self.line(self.painted(BOLD, &escape(&group.name())));
             for item in &group.items {
-                self.difference(item.difference, &item.parts);
+                self.difference(item);
             }
         }
     }
 
-    fn difference(&mut self, difference: &Difference, parts: &[&Difference]) {
+    fn difference(&mut self, item: &Item<'_>) {
+        let (difference, parts) = (item.difference, &item.parts);
         let object = &difference.object;
         let mut title = object.kind.singular();
-        if !object.relation.is_empty() {
+        if item.named {
             let _ = write!(title, " {}", escape(&object.name));
         }
         let (mark, color, place) = match difference.change {
@@ -243,10 +256,14 @@ impl Writer {
         }
         self.line(format!("      {name}:"));
         let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(left, right);
-        for (number, group) in diff.grouped_ops(3).iter().enumerate() {
-            if number > 0 {
-                self.line("        ...");
+        let context = if self.options.verbosity > 1 { usize::MAX / 4 } else { 3 };
+        let mut end = None;
+        for group in &diff.grouped_ops(context) {
+            let start = group.first().map_or(0, |operation| operation.old_range().start);
+            if let Some(end) = end {
+                self.line(format!("        ... {} equal lines", start.saturating_sub(end)));
             }
+            end = group.last().map(|operation| operation.old_range().end);
             for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
                 let value = change.value();
                 let end = if value.ends_with("\r\n") { "\\r" } else { "" };
@@ -321,4 +338,22 @@ impl Writer {
         }
         self.line(line);
     }
+}
+
+/// The counts of all schemas together, by kind.
+fn totals(counts: &[Count<'_>]) -> Vec<Count<'static>> {
+    let mut totals: BTreeMap<Kind, Count<'static>> = BTreeMap::new();
+    for count in counts {
+        let total = totals.entry(count.kind).or_insert(Count {
+            schema: "(all schemas)",
+            kind: count.kind,
+            only_left: 0,
+            only_right: 0,
+            changed: 0,
+        });
+        total.only_left += count.only_left;
+        total.only_right += count.only_right;
+        total.changed += count.changed;
+    }
+    totals.into_values().collect()
 }

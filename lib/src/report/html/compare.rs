@@ -11,6 +11,8 @@ use crate::diff::AttributeChange;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How many lines around a change are shown; longer runs of equal lines are folded.
 const CONTEXT: usize = 3;
+/// To fold fewer lines saves nothing.
+const FOLDED: usize = 4;
 /// How many lines may have changed at one place for the words in them to be compared too.
 const WORDS: usize = 60;
 
@@ -131,7 +133,6 @@ fn beside(lefts: Vec<Line>, rights: Vec<Line>, changed: bool) -> Vec<Row> {
 fn runs(rows: Vec<Row>) -> Vec<Run> {
     let mut near = vec![false; rows.len()];
     for (place, _) in rows.iter().enumerate().filter(|(_, row)| row.changed) {
-        // Between two changes that touch each other nothing is marked twice, so that this stays linear.
         let from = place.saturating_sub(CONTEXT);
         for near in near.iter_mut().skip(from).take(place + CONTEXT + 1 - from) {
             *near = true;
@@ -147,8 +148,7 @@ fn runs(rows: Vec<Row>) -> Vec<Run> {
             }),
         }
     }
-    // To fold a single line saves nothing.
-    for run in runs.iter_mut().filter(|run| run.rows.len() == 1) {
+    for run in runs.iter_mut().filter(|run| run.rows.len() < FOLDED) {
         run.folded = false;
     }
     runs
