@@ -252,7 +252,10 @@ fn the_page_works_in_a_browser_and_nothing_in_it_is_run() {
     browser.emulate("screen", "light");
     browser.post("/url", &json!({"url": format!("file://{}", file.path().display())}));
     assert_eq!(browser.console(), json!([]), "the console is empty");
-    assert_eq!(browser.ask("document.querySelector('h1').textContent"), "11 differences");
+    assert_eq!(
+        browser.ask("document.querySelector('h1').textContent"),
+        "11 differences"
+    );
     let heading = "document.querySelector('.group h4').textContent";
     assert_eq!(
         browser.ask(heading),
