@@ -317,7 +317,11 @@ fn the_page_works_in_a_browser_and_nothing_in_it_is_run() {
     assert_ne!(browser.ask(folded), 0);
     browser.emulate("print", "light");
     assert_eq!(browser.count("#tools"), 0);
+    browser.ask(&format!(
+        "addEventListener('beforeprint', () => {{ window.foldedInPrint = {folded} }})"
+    ));
     browser.post("/goog/cdp/execute", &json!({"cmd": "Page.printToPDF", "params": {}}));
+    assert_eq!(browser.ask("window.foldedInPrint"), 0);
     browser.emulate("screen", "light");
     assert_ne!(browser.ask(folded), 0, "as it was before");
     browser.ask("document.getElementById('unfold').focus()");

@@ -234,6 +234,47 @@ public.t
 }
 
 #[test]
+fn long_texts_are_cut_and_many_rows_are_summed() {
+    let function = |name: &str, ends: [&str; 2]| {
+        let lines: String = (0..20).map(|number| format!("  -- {number}\n")).collect();
+        let [first, last] = ends;
+        format!(
+            "create function {name}() returns int language plpgsql as \
+             'begin\n  -- {first}\n{lines}  -- {last}\n  return 1;\nend';"
+        )
+    };
+    let schemas: String = (0..45).map(|number| format!("create schema s{number};")).collect();
+    let tables: String = (0..45)
+        .map(|number| format!("create table s{number}.t (a int);"))
+        .collect();
+    let table = "create table own (a int);";
+    let left = format!(
+        "{schemas} {table} {} {tables} create sequence q owned by own.a",
+        function("f", ["a", "b"])
+    );
+    let right = format!("{schemas} {table} {}", function("f", ["x", "y"]));
+    let report = compare(&database(&left), &database(&right), &Filter::default());
+    let text = |verbosity| {
+        report.to_text(&TextOptions {
+            verbosity,
+            ..TextOptions::default()
+        })
+    };
+    let (cut, whole) = (text(1), text(2));
+    let middle = "            -- 2\n        ... 14 equal lines\n            -- 17\n";
+    assert!(cut.contains(middle), "{cut}");
+    assert!(
+        whole.contains("            -- 10\n") && !whole.contains("equal lines"),
+        "{whole}"
+    );
+    assert!(
+        cut.contains("\n  (all schemas)  tables               45           .         .\n"),
+        "{cut}"
+    );
+    assert!(cut.contains("\npublic.own\n  - sequence q  only left\n"), "{cut}");
+}
+
+#[test]
 fn hostile_names_cannot_disturb_the_terminal() {
     let left = database(
         "create table \"a\u{1b}[2J\nb\u{202e}c\u{200b}\r\" (\"x\u{7}\" int); \

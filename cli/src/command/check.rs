@@ -159,3 +159,27 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
 fn write(file: &Path, text: &str) -> Result<()> {
     std::fs::write(file, text).map_err(|error| Error::io(format!("cannot write \"{}\"", file.display()), &error))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::Form;
+
+    #[test]
+    fn the_ending_of_a_file_tells_the_form() {
+        for (file, form) in [
+            ("report.txt", Form::Text),
+            ("report", Form::Text),
+            ("html", Form::Text),
+            ("water.1.json.old", Form::Text),
+            ("a.json", Form::Json),
+            ("a.HTML", Form::Html),
+            ("a.b.htm", Form::Html),
+            ("junit.xml", Form::Junit),
+        ] {
+            assert_eq!(Form::of(Some(Path::new(file))), form, "{file}");
+        }
+        assert_eq!(Form::of(None), Form::Text);
+    }
+}

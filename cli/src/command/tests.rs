@@ -73,7 +73,6 @@ fn spellings_agree() {
             "pum check -p1 a -p2 b -v1",
             "pum check -p1 a -p2 b --verbose_level 1",
             "pum check -p1 a -p2 b --verbose 1",
-            "pum check -p1 a -p2 b --format text",
         ],
         &[
             "pum check -p1 a -p2 b -i tables views -N x -N y -P p%",
@@ -185,6 +184,8 @@ fn wrong_usage_is_refused() {
         "pum check -p1 a -p2 b -v",
         "pum check -p1 a -p2 b c",
         "pum check -p1 a -p2 b --format xml",
+        "pum info -p a --format html",
+        "pum upgrade -p a --format junit",
         "pum check --pg a --pg b",
         "pum dump -p a",
         "pum dump -p a f g",

@@ -32,6 +32,8 @@ const SCRIPT: &str = include_str!("../../templates/report.js");
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Rows of definitions that are unfolded from the beginning, in one definition and in all.
 const UNFOLDED: [usize; 2] = [80, 1500];
+/// From how many differences on no definition is unfolded.
+const MANY: usize = 200;
 /// Rows of a summary that are unfolded from the beginning.
 const ROWS: usize = 40;
 /// How wide the bar of the longest row of a chart is.
@@ -156,7 +158,7 @@ struct Plain {
 pub(super) fn render(report: &Report, options: &HtmlOptions) -> String {
     let mut budget = Budget {
         until: Instant::now().checked_add(PATIENCE),
-        rows: UNFOLDED[1],
+        rows: if report.differences().len() > MANY { 0 } else { UNFOLDED[1] },
     };
     let counts = report.counts();
     let (places, firsts) = places(report, &mut budget);
