@@ -61,6 +61,145 @@ fn every_case_shows_its_differences_and_no_other() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
+/// What a database is created with cannot be changed by a script in it.
+#[test]
+fn databases_that_were_created_otherwise_differ() {
+    let mut connection = Connection::open(&support::server().target("postgres"), &Run::new()).unwrap();
+    let major = support::server().version().major();
+    let c = "lc_collate 'C' lc_ctype 'C'";
+    let icu = "lc_collate 'C' lc_ctype 'C' locale_provider icu icu_locale";
+    let cases = [
+        (
+            12,
+            format!("{c} encoding 'UTF8'"),
+            format!("{c} encoding 'LATIN1'"),
+            "encoding: UTF8 → LATIN1",
+        ),
+        (
+            12,
+            c.to_owned(),
+            "lc_collate 'C.UTF-8' lc_ctype 'C'".to_owned(),
+            "collate: C → C.UTF-8",
+        ),
+        (
+            12,
+            c.to_owned(),
+            "lc_collate 'C' lc_ctype 'C.UTF-8'".to_owned(),
+            "ctype: C → C.UTF-8",
+        ),
+        (12, format!("{c} is_template true"), c.to_owned(), "template: yes → no"),
+        (
+            15,
+            format!("{c} tablespace pum_space"),
+            c.to_owned(),
+            "tablespace: pum_space → none",
+        ),
+        (
+            15,
+            format!("{icu} 'en'"),
+            c.to_owned(),
+            "locale_provider: icu → libc; locale: en → none",
+        ),
+        (15, format!("{icu} 'en'"), format!("{icu} 'de'"), "locale: en → de"),
+        (
+            16,
+            format!("{icu} 'en' icu_rules '&a < g'"),
+            format!("{icu} 'en'"),
+            "icu_rules: &a < g → none",
+        ),
+        (
+            17,
+            format!("{c} locale_provider builtin builtin_locale 'C.UTF-8' encoding 'UTF8'"),
+            format!("{c} locale_provider builtin builtin_locale 'C' encoding 'UTF8'"),
+            "locale: C.UTF-8 → C",
+        ),
+    ];
+    if major >= 15 {
+        connection
+            .execute("set allow_in_place_tablespaces = on")
+            .and_then(|()| connection.execute("create tablespace pum_space location ''"))
+            .unwrap();
+    }
+    for (number, (since, left, right, expected)) in cases.iter().enumerate() {
+        let names = [format!("left_{number}"), format!("right_{number}")];
+        if major < *since {
+            continue;
+        }
+        let mut create = || {
+            for (name, options) in names.iter().zip([left, right]) {
+                connection.execute(&format!("create database {name} template template0 {options}"))?;
+            }
+            Ok::<(), pum::Error>(())
+        };
+        match create() {
+            Err(error) if error.message().contains("not supported in this build") => continue,
+            outcome => outcome.unwrap(),
+        }
+        let [left, right] = names.map(|name| support::server().target(&name));
+        let mut filter = Filter::default();
+        filter.include_words(&["settings", "tablespaces"]).unwrap();
+        let report = check(&left, &right, &filter, &Run::new()).unwrap();
+        let class = if expected.starts_with("tablespace") {
+            "tablespaces"
+        } else {
+            "settings"
+        };
+        assert_eq!(
+            lines(&report, false),
+            format!("~ database database {expected} ({class})\n")
+        );
+    }
+}
+
+/// No provider of labels comes with PostgreSQL, so that they are written into the catalogs here.
+#[test]
+fn security_labels_are_compared() {
+    let label = |label: &str| {
+        build(&[
+            "create table t (a int)".to_owned(),
+            format!(
+                "insert into pg_seclabel values ('t'::regclass, 'pg_class'::regclass, 0, 'selinux', '{label}'),
+                    ('t'::regclass, 'pg_class'::regclass, 0, 'dummy', 'x'),
+                    ('t'::regclass, 'pg_class'::regclass, 1, 'selinux', '{label}')"
+            ),
+            format!(
+                "insert into pg_shseclabel select oid, 'pg_database'::regclass, 'selinux', '{label}'
+                from pg_database where datname = current_database()"
+            ),
+        ])
+        .unwrap()
+    };
+    let mut filter = Filter::default();
+    filter.include_words(&["security_labels"]).unwrap();
+    let report = check(&label("secret"), &label("public"), &filter, &Run::new()).unwrap();
+    let values = "dummy: x selinux: secret → dummy: x selinux: public (security_labels)";
+    let one = "selinux: secret → selinux: public (security_labels)";
+    assert_eq!(
+        lines(&report, false),
+        format!(
+            "~ tables public.t security_labels: {values}\n~ columns public.t.a security_labels: {one}\n\
+             ~ database database security_labels: {one}\n"
+        )
+    );
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
+}
+
+fn cases() -> Vec<PathBuf> {
+    let wanted = std::env::var("PUM_CASE").unwrap_or_default();
+    let directories = |path: &Path| -> Vec<PathBuf> {
+        let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
+        found.retain(|path| path.is_dir());
+        found.sort();
+        found
+    };
+    let mut cases: Vec<PathBuf> = directories(&root()).iter().flat_map(|kind| directories(kind)).collect();
+    cases.retain(|case| case.to_string_lossy().contains(&wanted));
+    cases
+}
+
 fn run_case(case: &Path, name: &str) -> Vec<String> {
     let kind = name.split('/').next().unwrap();
     let since: u32 = fs::read_to_string(case.join("since.txt")).map_or(0, |text| text.trim().parse().unwrap());

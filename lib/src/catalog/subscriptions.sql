@@ -9,14 +9,13 @@ select
     -- connection: the host, port, database and user of the connection string, for superusers only. Everything else of
     -- it, passwords above all, is neither shown nor compared
     case
-        -- Of a URI the host, port and database.
-        when conninfo.text ~ '^postgres(ql)?://' then coalesce(
-            substring(conninfo.text from '^postgres(?:ql)?:(//[^/?@]*(?:/[^?@]*)?)(?:\?[^@]*)?$'),
-            substring(regexp_replace(conninfo.text, '^(\w+:)//[^/?@]*@', '\1//')
-                from '^postgres(?:ql)?:(//[^/?@]*(?:/[^?@]*)?)(?:\?[^@]*)?$'),
-            '(hidden)')
+        -- What does not look like this may hold a password anywhere.
+        when conninfo.text ~ '^postgres(ql)?://' then case when uri.part is null then '(hidden)' else concat_ws(' ',
+            'dbname=' || nullif(uri.part[4], ''), 'host=' || nullif(uri.part[2], ''), 'port=' || uri.part[3],
+            'user=' || nullif(uri.part[1], '')) end
         else (
-            select string_agg(word[1] || '=' || case when word[2] ~ '=|//' then '(hidden)' else word[2] end, ' '
+            select string_agg(word[1] || '=' || case when word[2] ~ '=|//' then '(hidden)'
+                    else regexp_replace(word[2], '^''([^''\\\s]+)''$', '\1') end, ' '
                 order by word[1])
             from regexp_matches(conninfo.text, '(\w+)\s*=\s*(''(?:[^''\\]|\\.)*''|(?:[^''\s\\]|\\.)(?:[^\s\\]|\\.)*|)', 'g')
                 word
@@ -61,4 +60,9 @@ cross join lateral (
         and has_column_privilege('pg_subscription'::regclass, a.attnum, 'select')
 ) readable
 cross join lateral (select readable.value ->> 'subconninfo' as text) conninfo
+-- user:password@host:port/database?parameters, all of which may be missing
+cross join lateral (
+    select regexp_match(conninfo.text, '^postgres(?:ql)?://'
+        '(?:([^:/?@]*)(?::[^/?@]*)?@)?((?:[^/?@:]|:(?!\d+(?:[/?]|$)))*)(?::(\d+))?(?:/([^?@]*))?(?:\?[^@]*)?$') as part
+) uri
 where s.subdbid = (select oid from pg_database where datname = current_database())

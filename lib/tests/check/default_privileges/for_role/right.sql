@@ -1,1 +1,1 @@
-alter default privileges for role pum_b grant execute on functions to pum_b;
+alter default privileges for role pum_b grant execute on functions to pum_a;

@@ -1,0 +1,1 @@
+create subscription s connection 'postgresql://u@a:1/d' publication p with (connect = false);

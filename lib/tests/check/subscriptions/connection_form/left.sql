@@ -1,1 +1,0 @@
-create subscription s connection 'host=a dbname=d' publication p with (connect = false);

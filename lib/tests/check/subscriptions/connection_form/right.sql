@@ -1,1 +1,0 @@
-create subscription s connection 'postgresql://a/d' publication p with (connect = false);
