@@ -9,7 +9,14 @@ acl (class, oid, part, type, owner, acl, open) as (
     from pg_class where relacl is not null
     union all
     select 'pg_class'::regclass, a.attrelid, a.attnum, 'c', c.relowner, a.attacl, null
-    from pg_attribute a join pg_class c on c.oid = a.attrelid where a.attacl is not null
+    from pg_attribute a join pg_class c on c.oid = a.attrelid
+    where a.attacl is not null and a.attrelid < 16384
+    union all
+    select 'pg_class'::regclass, a.attrelid, a.attnum, 'c', c.relowner, a.attacl, null
+    from member m
+    join pg_attribute a on a.attrelid = m.objid
+    join pg_class c on c.oid = m.objid
+    where m.classid = 'pg_class'::regclass and a.attacl is not null
     union all
     -- Only of columns are no privileges none, and not an empty list.
     select i.classoid, i.objoid, i.objsubid, 'c', c.relowner, null, null

@@ -3,7 +3,7 @@
 -- is for such an object when there are several, `(owner)` for the owner, `public` for everybody, `none` when nobody may
 -- do anything. None where it is what PostgreSQL grants by itself, spelled out or not; for the schema `public` what
 -- it has in a new database, since PostgreSQL 15 or before
-with acl (class, oid, part, type, owner, acl, public) as (
+with acl (class, oid, part, type, owner, acl, public) as materialized (
     select 'pg_class'::regclass::oid, oid, 0, (case relkind when 'S' then 's' else 'r' end)::"char", relowner, relacl, false
     from pg_class where relacl is not null and oid >= 16384
     union all
@@ -38,7 +38,7 @@ with acl (class, oid, part, type, owner, acl, public) as (
     from pg_database where datacl is not null and datname = current_database()
 ),
 -- What a new object grants: everything to its owner, which tells how many privileges there are, and to everybody this.
-built_in (type, count, privileges) as (
+built_in (type, count, privileges) as materialized (
     select type, count, concat_ws(E'\n', '(owner): ' || case count when 1 then owners else 'ALL' end, 'public: ' || everybody)
     from (
         select type, count(*) filter (where granted.grantee <> 0) as count,
@@ -53,15 +53,19 @@ built_in (type, count, privileges) as (
     -- Nobody has privileges on a column of its own.
     values ('c'::"char", 4::bigint, 'none')
 ),
+-- Thousands of objects share few lists.
+list as materialized (
+    select row_number() over () as number, type, owner, acl from (select distinct type, owner, acl from acl) list
+),
 -- Whoever granted it.
 held as (
-    select acl.class, acl.oid, acl.part, acl.type, acl.owner, acl.public, granted.grantee, granted.privilege_type,
-        bool_or(granted.is_grantable and granted.grantee <> acl.owner) as grantable
-    from acl left join lateral aclexplode(acl.acl) granted on true
-    group by 1, 2, 3, 4, 5, 6, 7, 8
+    select list.number, list.type, list.owner, granted.grantee, granted.privilege_type,
+        bool_or(granted.is_grantable and granted.grantee <> list.owner) as grantable
+    from list left join lateral aclexplode(list.acl) granted on true
+    group by 1, 2, 3, 4, 5
 ),
 line as (
-    select held.class, held.oid, held.part, held.type, held.owner, held.public,
+    select held.number,
         case held.grantee when held.owner then '(owner)' when 0 then 'public'
             else quote_ident(pg_get_userbyid(held.grantee)) end || ': '
         || case
@@ -73,24 +77,25 @@ line as (
                 order by held.privilege_type collate "C")
         end as text
     from held join built_in on built_in.type = held.type
-    group by held.class, held.oid, held.part, held.type, held.owner, held.public, held.grantee
+    group by held.number, held.owner, held.grantee
 ),
-object as (
-    select class, oid, part, type, owner, public,
-        coalesce(string_agg(text, E'\n' order by text collate "C"), 'none') as privileges
+written as (
+    select number, coalesce(string_agg(text, E'\n' order by text collate "C"), 'none') as privileges
     from line
-    group by class, oid, part, type, owner, public
+    group by number
 )
-select class || ' ' || object.oid || ' ' || part as address, object.privileges
-from object
-join built_in on built_in.type = object.type
-where case when object.public
+select acl.class || ' ' || acl.oid || ' ' || acl.part as address, written.privileges
+from acl
+join list on list.type = acl.type and list.owner = acl.owner and list.acl = acl.acl
+join written on written.number = list.number
+join built_in on built_in.type = acl.type
+where case when acl.public
     then not (
-        object.privileges = E'(owner): ALL\npublic: USAGE'
+        written.privileges = E'(owner): ALL\npublic: USAGE'
             and (current_setting('server_version_num')::int >= 150000
-                or pg_get_userbyid(object.owner) = 'pg_database_owner')
+                or pg_get_userbyid(acl.owner) = 'pg_database_owner')
         -- As it was before 15; a database that came from there keeps the owner of that time too.
-        or object.privileges = E'(owner): ALL\npublic: ALL'
-            and (current_setting('server_version_num')::int < 150000 or object.owner = 10)
+        or written.privileges = E'(owner): ALL\npublic: ALL'
+            and (current_setting('server_version_num')::int < 150000 or acl.owner = 10)
     )
-    else object.privileges <> built_in.privileges end
+    else written.privileges <> built_in.privileges end
