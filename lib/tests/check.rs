@@ -183,23 +183,6 @@ fn security_labels_are_compared() {
     );
 }
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/check")
-}
-
-fn cases() -> Vec<PathBuf> {
-    let wanted = std::env::var("PUM_CASE").unwrap_or_default();
-    let directories = |path: &Path| -> Vec<PathBuf> {
-        let mut found: Vec<PathBuf> = fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-        found.retain(|path| path.is_dir());
-        found.sort();
-        found
-    };
-    let mut cases: Vec<PathBuf> = directories(&root()).iter().flat_map(|kind| directories(kind)).collect();
-    cases.retain(|case| case.to_string_lossy().contains(&wanted));
-    cases
-}
-
 fn run_case(case: &Path, name: &str) -> Vec<String> {
     let kind = name.split('/').next().unwrap();
     let since: u32 = fs::read_to_string(case.join("since.txt")).map_or(0, |text| text.trim().parse().unwrap());

@@ -158,7 +158,11 @@ struct Plain {
 pub(super) fn render(report: &Report, options: &HtmlOptions) -> String {
     let mut budget = Budget {
         until: Instant::now().checked_add(PATIENCE),
-        rows: if report.differences().len() > MANY { 0 } else { UNFOLDED[1] },
+        rows: if report.differences().len() > MANY {
+            0
+        } else {
+            UNFOLDED[1]
+        },
     };
     let counts = report.counts();
     let (places, firsts) = places(report, &mut budget);
