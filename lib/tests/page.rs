@@ -37,7 +37,8 @@ impl Browser {
                 );
                 assert!(std::env::var_os("CI").is_none(), "{sentence}");
                 // Not by a macro, so that it is shown though the test passes.
-                writeln!(std::io::stderr(), "\n{sentence}\n").unwrap();
+                let shown = std::io::stderr().write_all(format!("\n{sentence}\n\n").as_bytes());
+                shown.unwrap();
                 return None;
             }
         };
@@ -244,7 +245,7 @@ fn the_page_works_in_a_browser_and_nothing_in_it_is_run() {
     let html = report.to_html(&HtmlOptions {
         moment: Some(SystemTime::now()),
     });
-    assert!(!html.contains(|c: char| c == '\u{202e}' || c == '\u{200b}' || c == '\u{7}'));
+    assert!(!html.contains(['\u{202e}', '\u{200b}', '\u{7}']));
 
     let Some(browser) = Browser::start() else { return };
     let file = tempfile::Builder::new().suffix(".html").tempfile().unwrap();

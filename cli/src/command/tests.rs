@@ -215,7 +215,7 @@ fn the_help_names_every_kind_that_can_be_ignored() {
     command.build();
     let help = command.find_subcommand_mut("check").unwrap().render_help().to_string();
     let words: Vec<&str> = help
-        .split(|character: char| !character.is_alphabetic() && character != '-')
+        .split(|character: char| !character.is_alphabetic() && !matches!(character, '-' | '_'))
         .collect();
     for kind in pum::KINDS {
         assert!(words.contains(&kind.name()), "{kind} is not in\n{help}");

@@ -21,10 +21,8 @@ pub(super) fn render(report: &Report) -> String {
             of_kind.map(case).collect()
         };
         let mut cases = of_kind(report.differences(), failed);
-        if cases.is_empty() {
-            if report.compared(kind) {
-                cases.push(case("no differences", kind.name(), TestCaseStatus::success()));
-            }
+        if cases.is_empty() && report.compared(kind) {
+            cases.push(case("no differences", kind.name(), TestCaseStatus::success()));
         }
         cases.extend(of_kind(&report.expected, known));
         if cases.is_empty() {
