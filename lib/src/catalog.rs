@@ -253,6 +253,19 @@ impl Catalog {
     /// # Errors
     /// What the server refused, the connection lost, the run cancelled; a pattern of the filter that `LIKE` refuses.
     pub fn read(connection: &mut Connection, filter: &Filter) -> Result<Catalog> {
+        Catalog::read_until(connection, filter, "; commit")
+    }
+
+    /// Reads the catalog and leaves its transaction open, so that more can be read of the same moment and with the same
+    /// settings.
+    ///
+    /// # Errors
+    /// As [`Catalog::read`].
+    pub(crate) fn read_and_stay(connection: &mut Connection, filter: &Filter) -> Result<Catalog> {
+        Catalog::read_until(connection, filter, "")
+    }
+
+    fn read_until(connection: &mut Connection, filter: &Filter, end: &str) -> Result<Catalog> {
         filter.validate()?;
         let described = |error: Error, connection: &Connection| {
             let locked = error.sqlstate() == Some("55P03");
@@ -271,7 +284,7 @@ impl Catalog {
         let mut attempt = 1;
         loop {
             let begin = "begin isolation level repeatable read read only; ";
-            match read_here(connection, filter, begin, "; commit") {
+            match read_here(connection, filter, begin, end) {
                 Ok(catalog) => return Ok(catalog),
                 Err(error) => {
                     connection.rollback();

@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::diff::Diff;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::Report;
+use crate::rows::{self, Compared};
 use crate::run::Run;
 use crate::spelling;
 use crate::target::Target;
@@ -19,6 +20,12 @@ pub enum Origin<'a> {
     Database(&'a Target),
     /// A catalog that was read before, as from a snapshot file.
     Catalog(&'a Catalog),
+}
+
+impl Origin<'_> {
+    fn is_catalog(&self) -> bool {
+        matches!(self, Origin::Catalog(_))
+    }
 }
 
 impl<'a> From<&'a Target> for Origin<'a> {
@@ -40,7 +47,11 @@ fn read(origin: Origin<'_>, filter: &Filter, run: &Run) -> Result<Side> {
     match origin {
         Origin::Database(target) => {
             let mut connection = Connection::open(target, run)?;
-            let catalog = Catalog::read(&mut connection, filter)?;
+            let catalog = if filter.compares_rows() {
+                Catalog::read_and_stay(&mut connection, filter)?
+            } else {
+                Catalog::read(&mut connection, filter)?
+            };
             Ok((catalog, Some(connection)))
         }
         Origin::Catalog(catalog) => Ok((catalog.filtered(filter)?, None)),
@@ -49,12 +60,15 @@ fn read(origin: Origin<'_>, filter: &Filter, run: &Run) -> Result<Side> {
 
 /// Compares two databases, or a database with a catalog that was read before.
 ///
+/// Rows of the tables that the filter names are read in the snapshot in which the catalog was.
+///
 /// Definitions whose texts differ are parsed again, as temporary objects in a transaction that is rolled back, on the
 /// right side when it may be written to, else on the left: PostgreSQL's own text of an expression can change when it
 /// is restored from a dump. Nothing else is ever written.
 ///
 /// # Errors
-/// A side that cannot be reached or read, a pattern of the filter that is not valid, the run cancelled.
+/// A side that cannot be reached or read, a pattern of the filter that is not valid, the run cancelled; a table whose rows
+/// are to be compared and cannot be read, or a pattern that names no table.
 pub fn check<'l, 'r>(
     left: impl Into<Origin<'l>>,
     right: impl Into<Origin<'r>>,
@@ -63,6 +77,9 @@ pub fn check<'l, 'r>(
 ) -> Result<Report> {
     filter.validate()?;
     let (left, right) = (left.into(), right.into());
+    if filter.compares_rows() && (left.is_catalog() || right.is_catalog()) {
+        return Err(rows::no_rows());
+    }
     let (left, right) = thread::scope(|scope| {
         let other = scope.spawn(|| read(right, filter, run));
         let left = read(left, filter, run);
@@ -76,9 +93,23 @@ pub fn check<'l, 'r>(
     });
     let (mut left, mut right) = (left?, right?);
     let mut diff = Diff::between(&left.0, &right.0);
-    let warnings = spelling::settle(&mut diff, &mut left, &mut right)?;
+    let rows = match (&mut left.1, &mut right.1) {
+        (Some(left), Some(right)) if filter.compares_rows() => {
+            let compared = rows::compare(left, right, filter)?;
+            left.rollback();
+            right.rollback();
+            compared
+        }
+        _ => Compared::default(),
+    };
+    let mut warnings = spelling::settle(&mut diff, &mut left, &mut right)?;
+    warnings.extend(rows.warnings);
     let apart = class::classify(&mut diff, [&left.0, &right.0], filter);
-    let divided = filter.expected.divide(diff.take());
+    let mut differences = diff.take();
+    differences.extend(rows.differences);
+    let divided = filter.expected.divide(differences);
     diff.put(divided.news);
-    Ok(Report::new([&left.0, &right.0], diff, &apart, warnings, filter).expecting(divided.known, divided.gone))
+    Ok(Report::new([&left.0, &right.0], diff, &apart, warnings, filter)
+        .expecting(divided.known, divided.gone)
+        .with_more_rows(rows.more))
 }

@@ -389,7 +389,7 @@ fn renamed_sequences(differences: &[Difference]) -> Vec<[String; 2]> {
 }
 
 /// A name as `quote_ident` writes it, save for the few that are key words.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && name
             .chars()

@@ -25,6 +25,8 @@ pub struct Connection {
     cancel_sent: bool,
     // Whether the server can notice our end.
     watched: bool,
+    // Whether the rows of a COPY are on their way.
+    copying: bool,
     last_notice: Option<ServerError>,
     repeated: u64,
 }
@@ -207,6 +209,7 @@ impl Connection {
             cancel_seen: false,
             cancel_sent: false,
             watched: false,
+            copying: false,
             last_notice: None,
             repeated: 0,
         };
@@ -255,6 +258,11 @@ impl Connection {
             number,
             text: text.split(' ').next().unwrap_or("").to_owned(),
         }
+    }
+
+    /// The encoding of the database, such as `UTF8`.
+    pub(crate) fn server_encoding(&self) -> String {
+        self.pg.parameter_status(c"server_encoding").unwrap_or_default()
     }
 
     /// The process that serves this session, as the handshake told it.
@@ -552,8 +560,83 @@ impl Connection {
         first.map_or(Ok(()), Err)
     }
 
+    /// Begins a `COPY ... TO STDOUT` of pum. Its rows are fetched with [`Connection::copied_row`] to the last, or given up
+    /// with [`Connection::stop_copy`]; until then nothing else can be asked.
+    ///
+    /// # Errors
+    /// As [`Connection::query`].
+    pub(crate) fn begin_copy(&mut self, sql: &str) -> Result<()> {
+        let sql = c_text(sql)?;
+        self.begin()?;
+        if self.pg.send(&sql) { Ok(()) } else { Err(self.lost()) }
+    }
+
+    /// Puts the next row of a COPY into `row`, in COPY's text format and without its line end; false when that was all.
+    ///
+    /// # Errors
+    /// As [`Connection::query`]; the copy has ended then.
+    pub(crate) fn copied_row(&mut self, row: &mut Vec<u8>) -> Result<bool> {
+        row.clear();
+        loop {
+            // A server that is never slower than we are would never be waited for.
+            if self.run.cancel().is_cancelled() {
+                self.stop_copy();
+                return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
+            }
+            if !self.copying {
+                self.wait_for_result()?;
+                let Some(result) = self.pg.result() else {
+                    return Ok(false);
+                };
+                match result.status() {
+                    ExecStatusType::PGRES_COPY_OUT => self.copying = true,
+                    ExecStatusType::PGRES_FATAL_ERROR | ExecStatusType::PGRES_BAD_RESPONSE => {
+                        let error = self.failed(result.error());
+                        let _ = self.end_of_copy();
+                        return Err(error);
+                    }
+                    _ => {}
+                }
+                continue;
+            }
+            match self
+                .pg
+                .copy_data(|bytes| row.extend_from_slice(bytes.strip_suffix(b"\n").unwrap_or(bytes)))
+            {
+                Some(true) => return Ok(true),
+                Some(false) => {
+                    self.wait(false)?;
+                    self.deliver_notices();
+                }
+                None => return self.end_of_copy().map(|()| false),
+            }
+        }
+    }
+
+    /// What the server says after the last row.
+    fn end_of_copy(&mut self) -> Result<()> {
+        self.copying = false;
+        let outcome = self.results(|_, _| Ok(()));
+        self.cancel_seen = false;
+        outcome
+    }
+
+    /// Gives up a COPY: the server is asked to stop, and what it has sent already is dropped. Does nothing without one.
+    pub(crate) fn stop_copy(&mut self) {
+        if self.transaction_status() == TransactionStatus::Active {
+            // `wait` asks again each second, and does not look at the run any more.
+            (self.cancel_seen, self.cancel_sent) = (true, true);
+            self.pg.cancel();
+            let copying = std::mem::take(&mut self.copying);
+            if !copying || self.drop_copy().is_ok() {
+                let _ = self.results(|_, _| Ok(()));
+            }
+            self.cancel_seen = false;
+        }
+    }
+
     fn drop_copy(&mut self) -> Result<()> {
-        while let Some(came) = self.pg.drop_copy_data() {
+        while let Some(came) = self.pg.copy_data(|_| {}) {
             if !came {
                 self.wait(false)?;
             }

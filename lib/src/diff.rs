@@ -90,9 +90,15 @@ impl Diff {
     /// Adds differences, and puts all in order.
     pub(crate) fn put(&mut self, differences: Vec<Difference>) {
         self.differences.extend(differences);
-        self.differences
-            .sort_by(|left, right| (&left.object, left.class).cmp(&(&right.object, right.class)));
+        self.differences.sort_by(|left, right| order(left).cmp(&order(right)));
     }
+}
+
+/// Rows of a table stay in the order of its key.
+fn order(difference: &Difference) -> (Kind, [&str; 3], Option<Class>) {
+    let object = &difference.object;
+    let name = if object.kind == Kind::DATA { "" } else { &object.name };
+    (object.kind, [&object.schema, &object.relation, name], difference.class)
 }
 
 fn compare(kind: Kind, left: &Objects, right: &Objects, differences: &mut Vec<Difference>) {

@@ -1,6 +1,6 @@
 //! Expected differences: a file of known differences with reasons, so that a comparison fails on news only.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -132,6 +132,20 @@ impl Expectations {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.expected.is_empty()
+    }
+
+    /// Whether a difference is known.
+    pub(crate) fn know(&self, difference: &Difference) -> bool {
+        self.expected.iter().any(|expected| expected.is(difference))
+    }
+
+    /// The names of what is known of a kind in a table.
+    pub(crate) fn names(&self, kind: Kind, schema: &str, relation: &str) -> HashSet<&str> {
+        let expected = self.expected.iter();
+        let of_table = expected.filter(|expected| {
+            (&*expected.kind, &*expected.schema, &*expected.relation) == (kind.name(), schema, relation)
+        });
+        of_table.map(|expected| &*expected.name).collect()
     }
 
     /// Divides differences into news and known ones, and names what was expected and did not occur.

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use crate::catalog::{Catalog, Filter, KINDS, Kind, ObjectId};
 use crate::class::Class;
 use crate::diff::{Change, Diff, Difference};
+use crate::rows::MoreRows;
 
 pub use html::HtmlOptions;
 pub use text::TextOptions;
@@ -27,6 +28,7 @@ pub struct Report {
     not_compared: Vec<Kind>,
     expected: Vec<Difference>,
     gone: Vec<ObjectId>,
+    more_rows: Vec<MoreRows>,
     warnings: Vec<String>,
 }
 
@@ -103,6 +105,7 @@ impl Report {
                 .collect(),
             expected: Vec::new(),
             gone: Vec::new(),
+            more_rows: Vec::new(),
             warnings,
         }
     }
@@ -111,6 +114,13 @@ impl Report {
     pub(crate) fn expecting(mut self, expected: Vec<Difference>, gone: Vec<ObjectId>) -> Report {
         self.expected = expected;
         self.gone = gone;
+        self
+    }
+
+    /// The same report with the tables of which more rows differ than are told.
+    pub(crate) fn with_more_rows(mut self, more_rows: Vec<MoreRows>) -> Report {
+        self.warnings.extend(more_rows.iter().map(MoreRows::to_string));
+        self.more_rows = more_rows;
         self
     }
 
@@ -123,15 +133,16 @@ impl Report {
 
     /// Whether no difference was found.
     pub fn same(&self) -> bool {
-        self.diff.is_empty()
+        self.diff.is_empty() && self.more_rows.is_empty()
     }
 
     /// Whether all differences are such that a rehearsal goes on; see [`Class::behaves_the_same`].
     pub fn behaves_the_same(&self) -> bool {
         let classes = self.differences().iter().map(|difference| difference.class);
-        classes
-            .into_iter()
-            .all(|class| class.is_some_and(Class::behaves_the_same))
+        self.more_rows.is_empty()
+            && classes
+                .into_iter()
+                .all(|class| class.is_some_and(Class::behaves_the_same))
     }
 
     /// The left database.
@@ -149,23 +160,45 @@ impl Report {
         self.diff.differences()
     }
 
-    /// The differences counted by schema and kind, in that order.
+    /// How many differences there are, with the rows that are only counted.
+    fn total(&self) -> usize {
+        self.differences().len() + self.more_rows.iter().map(MoreRows::rows).sum::<usize>()
+    }
+
+    /// The tables of which more rows differ than are among the differences.
+    pub fn more_rows(&self) -> &[MoreRows] {
+        &self.more_rows
+    }
+
+    /// The differences and the rows beyond them, counted by schema and kind, in that order.
     pub fn counts(&self) -> Vec<Count<'_>> {
-        let mut counts: BTreeMap<(&str, Kind), Count<'_>> = BTreeMap::new();
-        for difference in self.differences() {
-            let (schema, kind) = (difference.object.schema.as_str(), difference.object.kind);
-            let count = counts.entry((schema, kind)).or_insert(Count {
+        fn count<'a, 'b>(
+            counts: &'b mut BTreeMap<(&'a str, Kind), Count<'a>>,
+            schema: &'a str,
+            kind: Kind,
+        ) -> &'b mut Count<'a> {
+            counts.entry((schema, kind)).or_insert(Count {
                 schema,
                 kind,
                 only_left: 0,
                 only_right: 0,
                 changed: 0,
-            });
+            })
+        }
+        let mut counts = BTreeMap::new();
+        for difference in self.differences() {
+            let count = count(&mut counts, &difference.object.schema, difference.object.kind);
             match difference.change {
                 Change::OnlyLeft => count.only_left += 1,
                 Change::OnlyRight => count.only_right += 1,
                 Change::Changed => count.changed += 1,
             }
+        }
+        for more in &self.more_rows {
+            let count = count(&mut counts, &more.schema, Kind::DATA);
+            count.only_left += more.only_left;
+            count.only_right += more.only_right;
+            count.changed += more.changed;
         }
         counts.into_values().collect()
     }

@@ -1,5 +1,6 @@
 //! What is left out of a catalog and of a comparison.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::objects::{OWNER_TABLE, Object};
@@ -117,8 +118,25 @@ impl Filter {
         }
         let names = [Some(relation), owner_table, Some(bare(name))];
         let matches = |pattern: &Pattern| names.into_iter().flatten().any(|name| pattern.matches(schema, name));
-        self.exclude.iter().any(matches)
-            || kind.name() == "columns" && self.exclude_fields.iter().any(|pattern| like(name, pattern))
+        self.exclude.iter().any(matches) || kind.name() == "columns" && self.leaves_out_column(name)
+    }
+
+    /// Whether a table is left out, with all that belongs to it.
+    pub(crate) fn leaves_out_table(&self, schema: &str, table: &str) -> bool {
+        let upgrades = self.upgrades_table.as_ref();
+        self.excludes_schema(schema)
+            || upgrades.is_some_and(|(upgrades, name)| upgrades == schema && name == table)
+            || self.exclude.iter().any(|pattern| pattern.matches(schema, table))
+    }
+
+    /// Whether a column is left out by its name.
+    pub(crate) fn leaves_out_column(&self, name: &str) -> bool {
+        self.exclude_fields.iter().any(|pattern| like(name, pattern))
+    }
+
+    /// Whether rows are compared.
+    pub(crate) fn compares_rows(&self) -> bool {
+        !self.data.is_empty() && !self.ignore.contains(&Kind::DATA)
     }
 
     pub(crate) fn excludes_schema(&self, schema: &str) -> bool {
@@ -153,6 +171,7 @@ fn bare(name: &str) -> &str {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
+    text: String,
     schema: Option<Vec<Piece>>,
     name: Vec<Piece>,
 }
@@ -168,6 +187,17 @@ impl Pattern {
     /// Whether a name in a schema matches.
     pub fn matches(&self, schema: &str, name: &str) -> bool {
         self.schema.as_ref().is_none_or(|pattern| pieces_match(pattern, schema)) && pieces_match(&self.name, name)
+    }
+
+    /// Whether it names one thing, and no others that are like it.
+    pub(crate) fn is_a_name(&self) -> bool {
+        self.name.iter().all(|piece| matches!(piece, Piece::One(_)))
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 
@@ -222,10 +252,12 @@ impl FromStr for Pattern {
         }
         match <[Vec<Piece>; 2]>::try_from(parts) {
             Ok([schema, name]) => Ok(Pattern {
+                text: text.to_owned(),
                 schema: Some(schema),
                 name,
             }),
             Err(mut parts) if parts.len() == 1 => Ok(Pattern {
+                text: text.to_owned(),
                 schema: None,
                 name: parts.remove(0),
             }),

@@ -301,13 +301,18 @@ impl Pg {
         }
     }
 
-    /// Drops the next piece of COPY OUT data: `Some(true)`: one came; `Some(false)`: wait for it; `None`: that was all,
-    /// or an error.
-    pub(crate) fn drop_copy_data(&mut self) -> Option<bool> {
+    /// Hands over the next row of COPY OUT data: `Some(true)`: one came; `Some(false)`: wait for it; `None`: that was
+    /// all, or an error.
+    pub(crate) fn copy_data(&mut self, take: impl FnOnce(&[u8])) -> Option<bool> {
         let mut buffer: *mut c_char = ptr::null_mut();
         // SAFETY: libpq allocates the buffer, freed below.
         let length = unsafe { pq_sys::PQgetCopyData(self.connection.as_ptr(), &raw mut buffer, 1) };
         if !buffer.is_null() {
+            if let Ok(length) = usize::try_from(length) {
+                // SAFETY: the buffer has as many bytes as libpq says, and nobody else knows it.
+                take(unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), length) });
+            }
+            // SAFETY: allocated by libpq, freed once.
             unsafe { pq_sys::PQfreemem(buffer.cast()) };
         }
         (length >= 0).then_some(length > 0)

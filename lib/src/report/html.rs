@@ -167,7 +167,7 @@ pub(super) fn render(report: &Report, options: &HtmlOptions) -> String {
     let counts = report.counts();
     let (places, firsts) = places(report, &mut budget);
     let first = |count: &Count<'_>| firsts.get(&(count.schema, count.kind)).copied().unwrap_or_default();
-    let total = report.differences().len();
+    let total = report.total();
     let page = Page {
         policy: policy(),
         style: STYLE,

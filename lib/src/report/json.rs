@@ -21,6 +21,8 @@ struct Document<'a> {
     summary: Vec<Count<'a>>,
     /// The differences that count, by kind and then by name.
     differences: Vec<Difference<'a>>,
+    /// The tables of which more rows differ than are listed.
+    more_rows: Vec<MoreRows<'a>>,
     /// The differences that were expected, and do not count.
     expected: Vec<Difference<'a>>,
     /// The objects that were expected to differ, and do not in that way.
@@ -98,6 +100,22 @@ struct Count<'a> {
     changed: usize,
 }
 
+/// Rows of a table that differ besides those that are listed.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct MoreRows<'a> {
+    /// The schema of the table.
+    schema: &'a str,
+    /// The table.
+    relation: &'a str,
+    /// How many are on the left side only.
+    only_left: usize,
+    /// How many are on the right side only.
+    only_right: usize,
+    /// How many are on both sides and differ.
+    changed: usize,
+}
+
 /// Differences that were found and do not count, because their class is off.
 #[derive(Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -116,6 +134,17 @@ pub(super) fn render(report: &Report) -> String {
         right: side(&report.right),
         summary: report.counts().iter().map(count).collect(),
         differences: report.differences().iter().map(difference).collect(),
+        more_rows: report
+            .more_rows
+            .iter()
+            .map(|more| MoreRows {
+                schema: &more.schema,
+                relation: &more.table,
+                only_left: more.only_left,
+                only_right: more.only_right,
+                changed: more.changed,
+            })
+            .collect(),
         expected: report.expected.iter().map(difference).collect(),
         expected_and_gone: report.gone.iter().map(object).collect(),
         not_counted: report

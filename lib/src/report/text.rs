@@ -1,5 +1,6 @@
 //! The report for a person: how many of what first, then the differences by object.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
@@ -51,7 +52,7 @@ pub(super) fn render(report: &Report, options: &TextOptions) -> String {
         options: *options,
     };
     writer.head(report);
-    if !report.differences().is_empty() {
+    if !report.same() {
         writer.summary(report);
         if options.verbosity > 0 {
             writer.differences(report);
@@ -122,7 +123,7 @@ impl Writer {
             self.line(format!("ignored: {}", report.ignored.join(", ")));
         }
         self.line("");
-        let verdict = match report.differences().len() {
+        let verdict = match report.total() {
             0 => self.painted(GREEN, "No differences."),
             1 => self.painted(RED, "1 difference."),
             count => self.painted(RED, &format!("{count} differences.")),
@@ -200,7 +201,7 @@ impl Writer {
         match difference.change {
             Change::Changed => {
                 for attribute in &difference.attributes {
-                    self.attribute(attribute);
+                    self.attribute(&told(difference, attribute));
                 }
             }
             _ if self.options.verbosity > 1 => {
@@ -221,6 +222,7 @@ impl Writer {
     /// Everything that an object on one side only has.
     fn definition(&mut self, difference: &Difference, indent: &str) {
         for attribute in &difference.attributes {
+            let attribute = told(difference, attribute);
             let value = attribute.left.as_ref().or(attribute.right.as_ref());
             let value = value.map_or("", String::as_str);
             if value.contains('\n') {
@@ -338,6 +340,30 @@ impl Writer {
         }
         self.line(line);
     }
+}
+
+/// A value of a row so that null, nothing and white space can be told apart; what is no row has none of them.
+fn told<'a>(difference: &Difference, attribute: &'a AttributeChange) -> Cow<'a, AttributeChange> {
+    if difference.object.kind != Kind::DATA {
+        return Cow::Borrowed(attribute);
+    }
+    let (left, right) = match difference.change {
+        Change::Changed => (Some(&attribute.left), Some(&attribute.right)),
+        Change::OnlyLeft => (Some(&attribute.left), None),
+        Change::OnlyRight => (None, Some(&attribute.right)),
+    };
+    let value = |value: &Option<String>| match value {
+        None => "null".to_owned(),
+        Some(text) if text.trim() != text || matches!(&**text, "" | "null") => {
+            format!("'{}'", text.replace('\'', "''"))
+        }
+        Some(text) => text.clone(),
+    };
+    Cow::Owned(AttributeChange {
+        name: escape(&attribute.name),
+        left: left.map(value),
+        right: right.map(value),
+    })
 }
 
 /// The counts of all schemas together, by kind.
