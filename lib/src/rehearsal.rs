@@ -16,6 +16,7 @@ use crate::dump::{DumpOptions, RestoreOptions, Restored, dump, restore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::History;
 use crate::report::Report;
+use crate::rows::no_rows;
 use crate::run::{Event, Run};
 use crate::script::file_digests;
 use crate::server::{PrivateDirectory, Server, ServerOptions};
@@ -158,6 +159,9 @@ impl Flow<'_> {
             Some(expected) => expected.snapshot()?,
             None => None,
         };
+        if snapshot_file.is_some() && options.filter.compares_rows() {
+            return Err(no_rows());
+        }
         let deltas = Deltas::read(&options.upgrade.directories)?;
         let mut production = Connection::open(self.production, self.run)?;
         self.refuse_production(&mut production)?;

@@ -104,6 +104,30 @@ fn a_clean_rehearsal_is_carried_out() {
 }
 
 #[test]
+fn rows_that_deltas_make_are_compared_when_asked_for() {
+    let production = town("arvel", "1.0.0");
+    let mut options = options();
+    options.filter.data = vec!["water.material".parse().unwrap()];
+    let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
+    assert!(rehearsal.is_clean(), "{}", rehearsal.report().to_json());
+    let done = rehearsal.carry_out(&Run::new()).unwrap();
+    assert!(done.report.same(), "{}", done.report.to_json());
+    execute(
+        &production,
+        "update water.material set roughness_mm = 0.3 where code = 'st'; delete from water.material where code = 'ac'",
+    );
+    let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
+    let rows: Vec<String> = rehearsal
+        .report()
+        .differences()
+        .iter()
+        .map(|found| found.object.to_string())
+        .collect();
+    assert_eq!(rows, ["row water.material.id=3", "row water.material.id=4"]);
+    assert!(!rehearsal.is_clean());
+}
+
+#[test]
 fn a_drift_stops_it_before_production_is_touched() {
     let production = town("brenn", "1.1.0");
     let rehearsal = rehearse(&production, &options(), &Run::new()).unwrap();

@@ -197,7 +197,7 @@ fn every_type_is_compared_as_text_whatever_the_session_is_set_to() {
         create table t (id int primary key, f float8, r real, b bytea, j json, jb jsonb, a text[], ts timestamptz, da date, \
         i interval, m money, e mood, p pair, x d, u uuid, n numeric, c char(4), re regclass, g int generated always as (id * 2) stored); \
         insert into t select k, v / 3, v / 7, E'\\\\x00ff5c0a', '{\"a\" : 1}', '{\"b\": [1]}', array['a,\"b\\', null, 'c d'], \
-        '2020-07-01 12:00:00.5+02', '2020-12-31', '1 mon 2 days 03:04:05.6', 12.5::numeric::money, 'happy', row(1, 'a b'), 'dom', \
+        '2020-07-01 12:00:00.5+02', '2020-12-31', '1 mon 2 days 03:04:05.6', 12.5::numeric::money, 'happy', row(1, 'a b')::pair, 'dom', \
         'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 1.50, 'ab', 'pg_class' from (values (1, 1e0), (2, 1e20)) s (k, v)";
     let (left, right) = (database(script), database(script));
     for (name, value) in [

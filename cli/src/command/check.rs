@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use pum::{Error, Expectations, HtmlOptions, Result, TableName, TextOptions};
+use pum::{Error, ErrorKind, Expectations, HtmlOptions, Result, TableName, TextOptions};
 
 use crate::Exit;
 use crate::command::{Comparison, Login};
@@ -19,6 +19,7 @@ Examples:
   pum check -p1 water_prod -p2 water_new -i views triggers -N topology -P '%_import'
   pum check -p1 water_prod -p2 water-1.3.0.json
   pum check -p1 water_prod -p2 water_new --include owners privileges
+  pum check -p1 water_prod -p2 water_new --data 'water.list_*' water_sys.setting
   pum check -p1 water_prod -p2 water_new --write-expected known.json
   pum check -p1 water_prod -p2 water_new --expect known.json
   pum check -p1 'postgresql://ann@db1/water' -p2 'host=db2 dbname=water' -o report.html
@@ -108,6 +109,17 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     let right = session.compared(command_line(args.pg_service2), ask)?;
     let report = pum::check(&left, &right, &filter, &session.run)?;
     if let Some(file) = &args.write_expected {
+        if let Some(more) = report.more_rows().first() {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "too many rows of {}.{} differ to be known one by one",
+                    more.schema, more.table
+                ),
+            )
+            .with_hint("leave the table out of --data")
+            .with_state("nothing was written"));
+        }
         let known = if file.exists() {
             Expectations::read(file)?
         } else {

@@ -260,6 +260,82 @@ fn check_tells_by_its_exit_code() {
 }
 
 #[test]
+fn check_compares_rows_when_asked_to() {
+    let place = Place::new();
+    let (left, right) = (place.database("rows_left"), place.database("rows_right"));
+    let table = "create table public.unit (id int primary key, code text, label text)";
+    for (database, rows) in [
+        (&left, "(1, 'm', 'metre'), (2, 'km', null)"),
+        (&right, "(1, 'm', E'me\u{1b}[2Jter')"),
+    ] {
+        execute(database, &format!("{table}; insert into public.unit values {rows}"));
+    }
+    place.run(&format!("check -p1 {left} -p2 {right}")).with(0);
+    let rows = place.run(&format!("check -p1 {left} -p2 {right} --data unit")).with(1);
+    let told = "public.unit\n  ~ row id=1\n      label: metre → me\\u{1b}[2Jter\n  - row id=2  only left\n";
+    assert!(rows.out.contains(told), "{}", rows.out);
+    let report = json(
+        &place
+            .run(&format!("check -p1 {left} -p2 {right} --data unit --format json"))
+            .with(1),
+    );
+    assert_eq!(
+        report["differences"][1],
+        serde_json::json!({"kind": "data", "schema": "public", "relation": "unit", "name": "id=2", "change": "only_left",
+            "attributes": [{"name": "id", "left": "2", "right": null}, {"name": "code", "left": "km", "right": null},
+                {"name": "label", "left": null, "right": null}]})
+    );
+    place
+        .run(&format!("check -p1 {left} -p2 {right} --data unit -P label -i tables"))
+        .with(1);
+    place
+        .run(&format!("check -p1 {left} -p2 {left} --data 'public.*'"))
+        .with(0);
+    place.write("pum.yaml", "data: [public.unit]\n");
+    place.run(&format!("check -p1 {left} -p2 {right}")).with(1);
+    place.run(&format!("check -p1 {left} -p2 {right} -i data")).with(0);
+    place
+        .run(&format!("check -p1 {left} -p2 {right} --write-expected known.json"))
+        .with(0);
+    place
+        .run(&format!("check -p1 {left} -p2 {right} --expect known.json"))
+        .with(0);
+    execute(&right, "update public.unit set label = 'other'");
+    place
+        .run(&format!("check -p1 {left} -p2 {right} --expect known.json"))
+        .with(1);
+
+    // What cannot be told is not the same.
+    let typo = place.run(&format!("check -p1 {left} -p2 {right} --data unti")).with(2);
+    assert!(typo.err.contains("names no table"), "{}", typo.err);
+    place.run(&format!("snapshot -p {left} -o left.json")).with(0);
+    let snapshot = place.run(&format!("check -p1 left.json -p2 {left}")).with(2);
+    assert!(snapshot.err.contains("snapshot file"), "{}", snapshot.err);
+    place.run(&format!("check -p1 left.json -p2 {left} -i data")).with(0);
+    execute(
+        &right,
+        "insert into public.unit select k, 'x' from generate_series(10, 2000) k",
+    );
+    let many = place
+        .run(&format!("check -p1 {left} -p2 {right} --write-expected known.json"))
+        .with(2);
+    assert!(many.err.contains("nothing was written"), "{}", many.err);
+    execute(
+        &right,
+        "alter table public.unit enable row level security; alter table public.unit force row level security; \
+         do $$ begin create role pum_unit login; exception when duplicate_object or unique_violation then null; end $$",
+    );
+    let denied = place
+        .run(&format!("check -p1 {left} -p2 'service={right} user=pum_unit'"))
+        .with(2);
+    assert!(
+        denied.err.contains("public.unit") && denied.err.contains("42501"),
+        "{}",
+        denied.err
+    );
+}
+
+#[test]
 fn the_upgrades_table_is_no_difference() {
     let (place, db) = begun("with_table");
     let other = place.database("without_table");
