@@ -236,6 +236,7 @@ fn every_type_is_compared_as_text_whatever_the_session_is_set_to() {
 
 #[test]
 fn keys_of_every_type_are_in_one_order() {
+    let (left, right) = (database(""), database(""));
     for (kind, values) in [
         ("smallint", "select k from generate_series(-300, 300) k"),
         ("bigint", "select k * 10000000000 from generate_series(-300, 300) k"),
@@ -271,14 +272,19 @@ fn keys_of_every_type_are_in_one_order() {
         ("inet", "select '10.0.0.0'::inet + k from generate_series(1, 300) k"),
         ("boolean", "values (true), (false)"),
     ] {
-        let script =
-            format!("create table t (k {kind} primary key, v int); insert into t select k, 1 from ({values}) s (k)");
-        let left = database(&script);
-        let right = database(&format!(
-            "{script} order by random(); delete from t where k = (select k from t order by k offset 1 limit 1); update t set v = 2 where k = (select k from t order by k limit 1)"
-        ));
-        let found = only_rows(&left, &right, &["t"]);
-        assert_eq!(found.len(), 2, "{kind}: {found:?}");
+        let script = format!(
+            "drop table if exists t; create table t (k {kind} primary key, v int); insert into t select k, 1 from ({values}) s (k)"
+        );
+        execute(&left, &script);
+        execute(
+            &right,
+            &format!(
+                "{script} order by random(); delete from t where k = (select k from t order by k offset 1 limit 1); \
+                 update t set v = 2 where k = (select k from t order by k limit 1)"
+            ),
+        );
+        assert_eq!(rows(&compare(&left, &right, &["t"])).len(), 2, "{kind}");
+        assert!(compare(&right, &right, &["t"]).same(), "{kind}");
     }
 }
 
@@ -457,6 +463,41 @@ fn nothing_planted_is_called() {
         );
     }
     assert_eq!(only_rows(&left, &right, &["t", "whole"]), [""; 0]);
+}
+
+#[test]
+fn an_index_cannot_run_somebody_elses_function() {
+    let roles = "do $$ begin create role pum_trap login; exception when duplicate_object or unique_violation then null; end $$; ";
+    let script = format!(
+        "{roles} create table own (id int primary key, v text); create index on own (lower(v)); \
+         create function mine(text) returns text language plpgsql immutable as 'begin return $1; end'; create index on own (mine(v)); \
+         create schema pum_trap authorization pum_trap; set role pum_trap; \
+         create function pum_trap.f(int) returns int language plpgsql immutable as $$ begin \
+             if current_user <> 'pum_trap' then raise exception 'hijacked'; end if; return 1; end $$; \
+         create table pum_trap.plain (id int primary key, c int check (pum_trap.f(1) = 1), d int default pum_trap.f(2)); \
+         create table pum_trap.p (id int primary key) partition by range (id); \
+         create table pum_trap.p1 partition of pum_trap.p (check (id > pum_trap.f(1))) for values from (2) to (9); \
+         create table pum_trap.i (id int primary key, v int); create index on pum_trap.i ((v + pum_trap.f(1))); \
+         create table pum_trap.s (id int primary key, v int); create index on pum_trap.s (v) where pum_trap.f(1) = 1; \
+         create table pum_trap.q (id int, v int) partition by range (id); create table pum_trap.q1 partition of pum_trap.q for values from (2) to (9); \
+         create index on pum_trap.q1 ((v + pum_trap.f(1))); insert into pum_trap.p values (3);"
+    );
+    let (left, right) = (database(&script), database(&script));
+    assert_eq!(
+        rows(&compare(&left, &right, &["own", "pum_trap.p", "pum_trap.plain"])),
+        [""; 0]
+    );
+    for table in ["i", "s", "q"] {
+        let pattern = format!("pum_trap.{table}");
+        let error = fails(&left, &right, &filter(&[&pattern]));
+        assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+        assert!(
+            error.message().contains(&pattern) && error.message().contains("pum_trap.f(integer)"),
+            "{error}"
+        );
+        let owner = |target: &Target| target.clone().with("user", "pum_trap");
+        assert_eq!(rows(&compare(&owner(&left), &owner(&right), &[&pattern])), [""; 0]);
+    }
 }
 
 #[test]

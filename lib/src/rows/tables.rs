@@ -98,6 +98,8 @@ impl Tables {
             format!("{{{}}}", oids.join(","))
         };
         let columns = [columns(left, &oids(0))?, columns(right, &oids(1))?];
+        refuse_code_of_others(left, &oids(0), &relations[0])?;
+        refuse_code_of_others(right, &oids(1), &relations[1])?;
         let mut layouts = Vec::new();
         let (mut other_key, mut no_key) = (Vec::new(), Vec::new());
         for name in &chosen.tables {
@@ -236,6 +238,36 @@ fn relations(connection: &mut Connection) -> Result<Relations> {
         (name, relation)
     };
     Ok(rows.iter().map(relation).collect())
+}
+
+/// Refuses to read a table when that could run somebody else's function with the rights of this user.
+fn refuse_code_of_others(connection: &mut Connection, oids: &str, relations: &Relations) -> Result<()> {
+    let found = connection
+        .query(include_str!("code.sql"), &[Some(oids)])
+        .map_err(|error| {
+            error.within(format_args!(
+                "cannot read the indexes of the tables of {}",
+                connection.target()
+            ))
+        })?;
+    let Some(row) = found.iter().next() else {
+        return Ok(());
+    };
+    let [oid, function, owner] = [0, 1, 2].map(|column| row.text(column));
+    let table = relations.iter().find(|(_, relation)| relation.oid == oid);
+    let table = table
+        .map(|((schema, table), _)| shown(schema, table))
+        .unwrap_or_default();
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!(
+            "the rows of {table} of {} are not read: an index, statistics or a partition key of it calls {function} of \
+             the role {}, and reading could run that with your rights",
+            connection.target(),
+            quoted(owner)
+        ),
+    )
+    .with_hint("compare as that role, or leave the table out (--exclude)"))
 }
 
 /// The columns of tables, by oid.
