@@ -1,0 +1,74 @@
+//! Reading a catalog under hard conditions: without privileges, and while objects come and go.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod support;
+
+use std::time::Duration;
+
+use pum::{Catalog, Connection, Filter, KINDS, Run, check};
+
+const HIDDEN: &str = "
+    create schema hidden;
+    create table hidden.t (a serial primary key, b text default 'x' check (b <> ''), c int generated always as identity,
+        exclude (b with =) where (b > 'q'), foreign key (c) references hidden.t);
+    create index on hidden.t (lower(b)) where b > 'a';
+    create view hidden.v as select * from hidden.t;
+    alter view hidden.v alter a set default 7;
+    comment on column hidden.v.a is 'x';
+    create materialized view hidden.m as select 1 as a;
+    create function hidden.f() returns trigger language plpgsql as 'begin return new; end';
+    create trigger x before update of b on hidden.t for each row when (old.b > new.b) execute function hidden.f('q');
+    create rule r as on delete to hidden.t do instead nothing;
+    create foreign data wrapper w;
+    create server s foreign data wrapper w;
+    create foreign table hidden.f (a int options (n 'm')) server s options (x 'y');
+    create aggregate hidden.g(int) (sfunc = int4pl, stype = int);
+    create table hidden.p (a int) partition by list ((a + 1));
+    create table hidden.q partition of hidden.p for values in (1);
+    revoke all on schema hidden from public;
+    revoke all on function hidden.f() from public;";
+
+#[test]
+fn a_role_that_may_only_connect_sees_everything() {
+    let target = support::database("hidden");
+    let mut connection = Connection::open(&target, &Run::new()).unwrap();
+    connection.execute(HIDDEN).unwrap();
+    connection.execute("create role pum_nobody login").unwrap();
+    let nobody = target.clone().with("user", "pum_nobody");
+    let mut filter = Filter::default();
+    filter.include_words(&["all"]).unwrap();
+    let report = check(&target, &nobody, &filter, &Run::new()).unwrap();
+    assert_eq!(report.differences(), []);
+    let fingerprint = |target| {
+        let mut connection = Connection::open(target, &Run::new()).unwrap();
+        Catalog::read(&mut connection, &filter).unwrap().fingerprint()
+    };
+    assert_eq!(fingerprint(&target), fingerprint(&nobody));
+    for kind in KINDS.iter().take(9) {
+        let rows = connection.query(kind.query(), &[]).unwrap();
+        assert!(rows.iter().count() > 0, "{kind} has nothing to hide");
+    }
+}
+
+#[test]
+fn objects_that_vanish_while_reading_are_no_failure() {
+    let target = support::database("vanishing");
+    let mut reader = Connection::open(&target, &Run::new()).unwrap();
+    let mut other = Connection::open_for_scripts(&target, &Run::new()).unwrap();
+    for round in 0..30 {
+        other
+            .execute(
+                "create table t (a serial primary key, b text default lower('X') check (b <> ''));
+                 create view v as select * from t; create index on t (lower(b)) where b > 'a';
+                 create table p (a int) partition by list ((a + 1)); create table q partition of p default",
+            )
+            .unwrap();
+        std::thread::scope(|scope| {
+            let other = &mut other;
+            scope.spawn(move || {
+                std::thread::sleep(Duration::from_millis(round * 2));
+                other.execute("drop table t cascade; drop table p").unwrap();
+            });
+            Catalog::read(&mut reader, &Filter::default()).unwrap();
+        });
+    }
+}
