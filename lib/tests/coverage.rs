@@ -28,10 +28,10 @@ fn the_coverage_page_is_up_to_date() {
         .lines()
         .zip(wanted.lines())
         .position(|(found, wanted)| found != wanted);
+    let line = differs.unwrap_or(found.lines().count().min(wanted.lines().count())) + 1;
     assert!(
         found == wanted,
-        "COVERAGE.md is out of date from line {}; PUM_BLESS=1 writes it",
-        differs.map_or_else(|| found.lines().count().min(wanted.lines().count()), |line| line) + 1
+        "COVERAGE.md is out of date from line {line}; PUM_BLESS=1 writes it"
     );
 }
 
