@@ -58,11 +58,11 @@ select
     -- The server's own entry pg_attver, which some minor releases keep there, is no option: pg_dump leaves it out too.
     -- options: `n_distinct` and the like, sorted
     case when a.attoptions[1] not like 'pg\_attver=%' or cardinality(a.attoptions) > 1
-        then (select string_agg(o, ', ' order by o) from unnest(a.attoptions) o where o not like 'pg\_attver=%')
+        then (select string_agg(o, ', ' order by o collate "C") from unnest(a.attoptions) o where o not like 'pg\_attver=%')
         end as options,
     -- foreign_options: of a column of a foreign table, sorted
     case when a.attfdwoptions is not null
-        then array_to_string(array(select unnest(a.attfdwoptions) order by 1), ', ') end as foreign_options
+        then array_to_string(array(select o from unnest(a.attfdwoptions) o order by o collate "C"), ', ') end as foreign_options
 -- A column that an older server lacks falls through to the row of the same name outside.
 from (select ''::"char" as attcompression) as older
 cross join lateral (

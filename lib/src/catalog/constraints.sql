@@ -78,7 +78,7 @@ select
     case when parent.oid is not null then parent.conrelid::regclass || ' ' || quote_ident(parent.conname) end as parent,
     -- index_options: storage parameters of the index behind it, sorted
     case when ic.reloptions is not null
-        then array_to_string(array(select unnest(ic.reloptions) order by 1), ', ') end as index_options,
+        then array_to_string(array(select o from unnest(ic.reloptions) o order by o collate "C"), ', ') end as index_options,
     -- tablespace: of the index behind it, where it is not the database's
     case when ic.reltablespace <> 0 then (select spcname from pg_tablespace where oid = ic.reltablespace) end as tablespace,
     -- index_valid: whether that index is valid and ready
@@ -134,7 +134,7 @@ left join (
             from pg_namespace n where n.oid = o.opcnamespace
         ) else '' end
         || case when cardinality(ia.attoptions) > 1 or ia.attoptions[1] not like 'pg\_attver=%' then (
-            select ' (' || string_agg(option, ', ' order by option) || ')' from unnest(ia.attoptions) option
+            select ' (' || string_agg(option, ', ' order by option collate "C") || ')' from unnest(ia.attoptions) option
             where option not like 'pg\_attver=%'
         ) else '' end
         || case key.options when 1 then ' DESC NULLS LAST' when 2 then ' NULLS FIRST' when 3 then ' DESC' else '' end

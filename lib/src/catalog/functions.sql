@@ -30,10 +30,10 @@ select
     case when p.prosupport <> 0 then p.prosupport::regproc end as support,
     -- settings: what `SET` gives it, sorted
     case when p.proconfig is not null
-        then array_to_string(array(select unnest(p.proconfig) order by 1), E'\n') end as settings,
+        then array_to_string(array(select o from unnest(p.proconfig) o order by o collate "C"), E'\n') end as settings,
     -- transforms: the types of `TRANSFORM`, sorted
     case when p.protrftypes is not null then (
-        select string_agg(format_type(type, null), ', ' order by format_type(type, null))
+        select string_agg(format_type(type, null), ', ' order by format_type(type, null) collate "C")
         from unnest(p.protrftypes) type
     ) end as transforms,
     -- body: the source as it is, line ends included; for C the symbol

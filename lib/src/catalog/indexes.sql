@@ -21,7 +21,7 @@ select
     case when i.indpred is not null then pg_get_expr(i.indpred, i.indrelid) end as predicate,
     -- options: storage parameters, sorted
     case when ic.reloptions is not null
-        then array_to_string(array(select unnest(ic.reloptions) order by 1), ', ') end as options,
+        then array_to_string(array(select o from unnest(ic.reloptions) o order by o collate "C"), ', ') end as options,
     -- tablespace: where it is not the database's
     ts.spcname as tablespace,
     -- valid: whether it is valid and ready; `pg_dump` leaves out an invalid index
@@ -75,7 +75,7 @@ cross join lateral (
         string_agg(
             concat_ws(' ', k.number,
                 (
-                    select '(' || string_agg(option, ', ' order by option) || ')' from unnest(ia.attoptions) option
+                    select '(' || string_agg(option, ', ' order by option collate "C") || ')' from unnest(ia.attoptions) option
                     where option not like 'pg\_attver=%'
                 ),
                 case when ia.attstattarget >= 0 then 'statistics ' || ia.attstattarget end),

@@ -16,7 +16,7 @@ select
         else (
             select string_agg(word[1] || '=' || case when word[2] ~ '=|//' then '(hidden)'
                     else regexp_replace(word[2], '^''([^''\\\s]+)''$', '\1') end, ' '
-                order by word[1])
+                order by word[1] collate "C")
             from regexp_matches(conninfo.text, '(\w+)\s*=\s*(''(?:[^''\\]|\\.)*''|(?:[^''\s\\]|\\.)(?:[^\s\\]|\\.)*|)', 'g')
                 word
             where word[1] in ('host', 'hostaddr', 'port', 'dbname', 'user')

@@ -25,10 +25,10 @@ select
     ts.spcname as tablespace,
     -- options: storage parameters, sorted
     case when c.reloptions is not null
-        then array_to_string(array(select unnest(c.reloptions) order by 1), ', ') end as options,
+        then array_to_string(array(select o from unnest(c.reloptions) o order by o collate "C"), ', ') end as options,
     -- toast_options: storage parameters of the TOAST table, sorted
     case when toast.reloptions is not null
-        then array_to_string(array(select unnest(toast.reloptions) order by 1), ', ') end as toast_options,
+        then array_to_string(array(select o from unnest(toast.reloptions) o order by o collate "C"), ', ') end as toast_options,
     -- row_security: enabled or not
     case when c.relrowsecurity then 'enabled' else 'disabled' end as row_security,
     -- row_security_forced: whether it holds for the owner too
@@ -43,7 +43,7 @@ select
     server.srvname as server,
     -- foreign_options: of a foreign table, sorted
     case when ft.ftoptions is not null
-        then array_to_string(array(select unnest(ft.ftoptions) order by 1), ', ') end as foreign_options
+        then array_to_string(array(select o from unnest(ft.ftoptions) o order by o collate "C"), ', ') end as foreign_options
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_am am on am.oid = c.relam

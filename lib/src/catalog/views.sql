@@ -12,7 +12,7 @@ select
     btrim(pg_get_viewdef(c.oid), E' \n;') as definition,
     -- options: `security_barrier`, `security_invoker`, `check_option`, storage parameters, sorted
     case when c.reloptions is not null
-        then array_to_string(array(select unnest(c.reloptions) order by 1), ', ') end as options,
+        then array_to_string(array(select o from unnest(c.reloptions) o order by o collate "C"), ', ') end as options,
     -- column_defaults: of a view's columns
     defaults.texts as column_defaults,
     -- column_settings: storage, compression, statistics and options of a materialized view's columns
@@ -32,7 +32,7 @@ select
         join pg_type t on t.oid = a.atttypid
         -- pg_attver is no option, see columns.sql
         cross join lateral (
-            select string_agg(o, ', ' order by o) as options from unnest(a.attoptions) o where o not like 'pg\_attver=%'
+            select string_agg(o, ', ' order by o collate "C") as options from unnest(a.attoptions) o where o not like 'pg\_attver=%'
         ) ao
         where a.attrelid = c.oid
             and (a.attstorage <> t.typstorage or a.attcompression <> '' or a.attstattarget >= 0
@@ -42,7 +42,7 @@ select
     comments.texts as column_comments,
     -- column_privileges: what is granted on single columns, `*` with grant option
     (
-        select string_agg(quote_ident(attname) || ' ' || grantee || ': ' || privileges, E'\n' order by attname, grantee)
+        select string_agg(quote_ident(attname) || ' ' || grantee || ': ' || privileges, E'\n' order by attname, grantee collate "C")
         from (
             select a.attname,
                 case acl.grantee when c.relowner then '(owner)' when 0 then 'public'
@@ -64,7 +64,7 @@ select
     ts.spcname as tablespace,
     -- toast_options: of a materialized view, sorted
     case when c.reltoastrelid <> 0 then (
-        select string_agg(option, ', ' order by option) from pg_class toast cross join unnest(toast.reloptions) option
+        select string_agg(option, ', ' order by option collate "C") from pg_class toast cross join unnest(toast.reloptions) option
         where toast.oid = c.reltoastrelid
     ) end as toast_options,
     -- replica_identity: of a materialized view: default, full, nothing, or the index
