@@ -58,8 +58,10 @@ select
     case when b.typmodout <> 0 then b.typmodout::regprocedure end as typmod_out,
     -- analyze: the function that gathers the statistics of a base type
     case when b.typanalyze <> 0 then b.typanalyze::regprocedure end as analyze,
-    -- subscript: the function behind the subscripts of a base type (PostgreSQL 14)
-    case when b.subscript <> 0 then b.subscript::regprocedure end as subscript,
+    -- subscript: the function behind the subscripts of a base type, where it is not the one of all that have an element
+    -- (PostgreSQL 14)
+    case when b.subscript <> 0 then nullif(b.subscript::regprocedure::text, 'raw_array_subscript_handler(internal)') end
+        as subscript,
     -- internal_length: of a base type, in bytes, or variable
     case when b.typlen = -1 then 'variable' when b.oid is not null then b.typlen::text end as internal_length,
     -- passed_by_value: whether a base type is
