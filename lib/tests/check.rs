@@ -114,12 +114,7 @@ fn databases_that_were_created_otherwise_differ() {
             "locale: C.UTF-8 → C",
         ),
     ];
-    if major >= 15 {
-        connection
-            .execute("set allow_in_place_tablespaces = on")
-            .and_then(|()| connection.execute("create tablespace pum_space location ''"))
-            .unwrap();
-    }
+    prepare(support::server());
     for (number, (since, left, right, expected)) in cases.iter().enumerate() {
         let names = [format!("left_{number}"), format!("right_{number}")];
         if major < *since {

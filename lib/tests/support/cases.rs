@@ -10,6 +10,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use pum::{Change, Class, Connection, Report, Run, Server};
 
@@ -82,10 +83,15 @@ fn one_line(value: &Option<String>) -> String {
     words.join(" ")
 }
 
-/// The tablespace `pum_space`, in the server's own directory, which is possible since PostgreSQL 15.
+/// The tablespace `pum_space`, in the server's own directory, which is possible since PostgreSQL 15. Several tests want it.
 pub fn prepare(server: &Server) {
-    if server.version().major() >= 15 {
-        let mut connection = Connection::open(&server.target("postgres"), &Run::new()).unwrap();
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap();
+    let mut connection = Connection::open(&server.target("postgres"), &Run::new()).unwrap();
+    let there = connection
+        .query("select from pg_tablespace where spcname = 'pum_space'", &[])
+        .unwrap();
+    if server.version().major() >= 15 && there.is_empty() {
         connection.execute("set allow_in_place_tablespaces = on").unwrap();
         connection.execute("create tablespace pum_space location ''").unwrap();
     }
