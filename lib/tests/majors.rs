@@ -17,6 +17,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cases::{DROP_SUBSCRIPTIONS, cases, lines, prepare, root};
 use pum::{Connection, Error, Filter, Run, Server, Target, check};
 
+/// What the same statements make otherwise on another version: true differences, by what their lines begin with and hold.
+const OTHERWISE: &[(&str, &str)] = &[
+    // Each version brings its own extensions.
+    ("~ extensions ", " version: "),
+    // PostgreSQL 14 gave the functions of conversions one more argument.
+    ("- functions public.f(integer, integer, cstring, internal, integer)", ""),
+    (
+        "+ functions public.f(integer, integer, cstring, internal, integer, boolean)",
+        "",
+    ),
+    // PostgreSQL 15 took the right to create in the schema public from everybody.
+    ("~ schemas public privileges: ", "(privileges)"),
+    // PostgreSQL 17 brought a privilege, which an owner has by itself.
+    ("~ tables ", ", MAINTAIN, "),
+    // PostgreSQL 18 streams in parallel unless it is told otherwise.
+    ("~ subscriptions ", " streaming: off → parallel"),
+];
+
 #[test]
 fn the_same_on_two_versions_is_no_difference() {
     let majors = support::majors();
@@ -60,21 +78,19 @@ fn compare(old: &Server, new: &Server) -> Vec<String> {
                         break;
                     };
                     let name = case.strip_prefix(root()).unwrap().display().to_string();
-                    match run_case(&case, old, new) {
-                        Ok(found) => {
-                            ran.fetch_add(1, Ordering::Relaxed);
-                            let found = found
-                                .lines()
-                                .map(|line| format!("{name}, {before} and {after}: {line}"));
-                            failures.lock().unwrap().extend(found);
-                        }
+                    let found = match run_case(&case, old, new) {
                         Err(error) if support::is_not_built_in(&error) => {
                             skipped.fetch_add(1, Ordering::Relaxed);
+                            continue;
                         }
-                        Err(error) => failures
-                            .lock()
-                            .unwrap()
-                            .push(format!("{name}, {before} and {after}: {error}")),
+                        Err(error) => error.to_string(),
+                        Ok(differences) => differences,
+                    };
+                    ran.fetch_add(1, Ordering::Relaxed);
+                    for line in found.lines().filter(|line| !is_otherwise(line)) {
+                        let problem = format!("{name}, {before} and {after}: {line}");
+                        println!("{problem}");
+                        failures.lock().unwrap().push(problem);
                     }
                 }
             });
@@ -82,6 +98,12 @@ fn compare(old: &Server, new: &Server) -> Vec<String> {
     });
     println!("PostgreSQL {before} and {after}: {ran:?} cases, {skipped:?} left out that a server was built without");
     failures.into_inner().unwrap()
+}
+
+fn is_otherwise(line: &str) -> bool {
+    OTHERWISE
+        .iter()
+        .any(|(begin, rest)| line.starts_with(begin) && line.contains(rest))
 }
 
 fn since(case: &Path) -> u32 {
