@@ -62,7 +62,7 @@ done
 
 # The reading transaction of pum: every catalog query, in one snapshot.
 {
-    echo "set jit = off; begin isolation level repeatable read read only; set local search_path = pg_catalog;"
+    echo "set jit = off; set max_parallel_workers_per_gather = 0; begin isolation level repeatable read read only; set local search_path = pg_catalog;"
     for query in "$here"/../lib/src/catalog/every/*.sql "$here"/../lib/src/catalog/*.sql; do
         cat "$query"
         echo ";"

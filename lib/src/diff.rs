@@ -94,7 +94,7 @@ impl Diff {
     }
 }
 
-/// Rows of a table stay in the order of its key.
+/// What is found in the order of a key stays in it.
 fn order(difference: &Difference) -> (Kind, [&str; 3], Option<Class>) {
     let object = &difference.object;
     let name = if object.kind == Kind::DATA { "" } else { &object.name };
