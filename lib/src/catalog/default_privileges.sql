@@ -1,5 +1,5 @@
--- Default privileges (`ALTER DEFAULT PRIVILEGES`), named by the role that creates and what it creates; those of one schema
--- in that schema.
+-- Default privileges (`ALTER DEFAULT PRIVILEGES`), named by the role that creates and what it creates; those of one
+-- schema in that schema.
 select
     n.nspname as schema,
     quote_ident(pg_get_userbyid(d.defaclrole)) || ': ' || case d.defaclobjtype when 'r' then 'tables'

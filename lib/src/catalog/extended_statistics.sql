@@ -8,7 +8,8 @@ select
     case when c.relnamespace = s.stxnamespace then c.relname end as owner_table,
     -- kinds: ndistinct, dependencies, mcv
     concat_ws(', ', case when 'd' = any (s.stxkind) then 'ndistinct' end,
-        case when 'f' = any (s.stxkind) then 'dependencies' end, case when 'm' = any (s.stxkind) then 'mcv' end) as kinds,
+        case when 'f' = any (s.stxkind) then 'dependencies' end,
+        case when 'm' = any (s.stxkind) then 'mcv' end) as kinds,
     -- columns: sorted
     (
         select string_agg(quote_ident(a.attname), ', ' order by a.attname collate "C")

@@ -5,8 +5,8 @@ select
     nullif(w.fdwhandler, 0)::regproc as handler,
     -- validator: the function that looks over options
     nullif(w.fdwvalidator, 0)::regproc as validator,
-    -- options: sorted. The values of passwords, keys and the like are never shown, and so not compared: `(hidden)` says that
-    -- there is one
+    -- options: sorted. The values of passwords, keys and the like are never shown, and so not compared: `(hidden)` says
+    -- that there is one
     case when w.fdwoptions is not null then (
         select string_agg(o.option_name || '=' || case
             when o.option_name ~* 'pass|pwd|secret|token|key|credential|private|authorization'

@@ -7,8 +7,8 @@ select
     s.srvtype as type,
     -- version: the text of `VERSION`
     s.srvversion as version,
-    -- options: sorted. The values of passwords, keys and the like are never shown, and so not compared: `(hidden)` says that
-    -- there is one
+    -- options: sorted. The values of passwords, keys and the like are never shown, and so not compared: `(hidden)` says
+    -- that there is one
     case when s.srvoptions is not null then (
         select string_agg(o.option_name || '=' || case
             when o.option_name ~* 'pass|pwd|secret|token|key|credential|private|authorization'

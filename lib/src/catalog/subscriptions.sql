@@ -6,9 +6,10 @@ select
     -- publications: the publications on the other side, sorted
     array_to_string(array(select quote_ident(p) from unnest(s.subpublications) p order by p collate "C"), ', ')
         as publications,
-    -- connection: the host, port, database and user of the connection string, for superusers only. Everything else of
-    -- it, passwords above all, is neither shown nor compared
+    -- connection: the host, port, database and user of the connection string. Everything else of it, passwords above
+    -- all, is neither shown nor compared; `(not readable)` for others than superusers
     case
+        when not readable.value ? 'subconninfo' then '(not readable)'
         -- What does not look like this may hold a password anywhere.
         when conninfo.text ~ '^postgres(ql)?://' then case when uri.part is null then '(hidden)' else concat_ws(' ',
             'dbname=' || nullif(uri.part[4], ''), 'host=' || nullif(uri.part[2], ''), 'port=' || uri.part[3],
@@ -17,8 +18,8 @@ select
             select string_agg(word[1] || '=' || case when word[2] ~ '=|//' then '(hidden)'
                     else regexp_replace(word[2], '^''([^''\\\s]+)''$', '\1') end, ' '
                 order by word[1] collate "C")
-            from regexp_matches(conninfo.text, '(\w+)\s*=\s*(''(?:[^''\\]|\\.)*''|(?:[^''\s\\]|\\.)(?:[^\s\\]|\\.)*|)', 'g')
-                word
+            from regexp_matches(conninfo.text,
+                '(\w+)\s*=\s*(''(?:[^''\\]|\\.)*''|(?:[^''\s\\]|\\.)(?:[^\s\\]|\\.)*|)', 'g') word
             where word[1] in ('host', 'hostaddr', 'port', 'dbname', 'user')
         )
     end as connection,

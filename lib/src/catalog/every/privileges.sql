@@ -1,10 +1,11 @@
 -- Privileges by the address of what they are on, where they are not those that every new object has.
--- privileges: who may do what, a line for each role, sorted; `*` with grant option, `ALL` for every privilege that there
--- is for such an object when there are several, `(owner)` for the owner, `public` for everybody, `none` when nobody may
--- do anything. None where it is what PostgreSQL grants by itself, spelled out or not; for the schema `public` what
--- it has in a new database, since PostgreSQL 15 or before
+-- privileges: who may do what, a line for each role, sorted; `*` with grant option, `ALL` for every privilege that
+-- there is for such an object when there are several, `(owner)` for the owner, `public` for everybody, `none` when
+-- nobody may do anything. None where it is what PostgreSQL grants by itself, spelled out or not; for the schema `public`
+-- what it has in a new database, since PostgreSQL 15 or before
 with acl (class, oid, part, type, owner, acl, public) as materialized (
-    select 'pg_class'::regclass::oid, oid, 0, (case relkind when 'S' then 's' else 'r' end)::"char", relowner, relacl, false
+    select 'pg_class'::regclass::oid, oid, 0, (case relkind when 'S' then 's' else 'r' end)::"char", relowner, relacl,
+        false
     from pg_class where relacl is not null and oid >= 16384
     union all
     select 'pg_class'::regclass, a.attrelid, a.attnum, 'c', c.relowner, a.attacl, false
@@ -39,7 +40,8 @@ with acl (class, oid, part, type, owner, acl, public) as materialized (
 ),
 -- What a new object grants: everything to its owner, which tells how many privileges there are, and to everybody this.
 built_in (type, count, privileges) as materialized (
-    select type, count, concat_ws(E'\n', '(owner): ' || case count when 1 then owners else 'ALL' end, 'public: ' || everybody)
+    select type, count,
+        concat_ws(E'\n', '(owner): ' || case count when 1 then owners else 'ALL' end, 'public: ' || everybody)
     from (
         select type, count(*) filter (where granted.grantee <> 0) as count,
             min(granted.privilege_type) filter (where granted.grantee <> 0) as owners,
