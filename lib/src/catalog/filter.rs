@@ -1,6 +1,7 @@
 //! What is left out of a catalog and of a comparison.
 
 use std::fmt;
+use std::fmt;
 use std::str::FromStr;
 
 use super::objects::{OWNER_TABLE, Object};
@@ -20,7 +21,8 @@ pub struct Filter {
     pub ignore_classes: Vec<Class>,
     /// Schemas whose objects are left out.
     pub exclude_schemas: Vec<String>,
-    /// Objects that are left out by name, with all that belongs to them.
+    /// Objects that are left out by name, with all that belongs to them. Columns, constraints, indexes and the like go
+    /// with their table and not by their own names.
     pub exclude: Vec<Pattern>,
     /// Tables whose rows are compared too.
     pub data: Vec<Pattern>,
@@ -116,7 +118,9 @@ impl Filter {
                 return true;
             }
         }
-        let names = [Some(relation), owner_table, Some(bare(name))];
+        // What belongs to a table goes with the table, whatever its own name.
+        let own = Some(bare(name)).filter(|_| relation.is_empty());
+        let names = [Some(relation).filter(|name| !name.is_empty()), owner_table, own];
         let matches = |pattern: &Pattern| names.into_iter().flatten().any(|name| pattern.matches(schema, name));
         self.exclude.iter().any(matches) || kind.name() == "columns" && self.leaves_out_column(name)
     }
@@ -201,6 +205,13 @@ impl fmt::Display for Pattern {
     }
 }
 
+/// As it was written.
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
 impl FromStr for Pattern {
     type Err = Error;
 
@@ -253,10 +264,12 @@ impl FromStr for Pattern {
         match <[Vec<Piece>; 2]>::try_from(parts) {
             Ok([schema, name]) => Ok(Pattern {
                 text: text.to_owned(),
+                text: text.to_owned(),
                 schema: Some(schema),
                 name,
             }),
             Err(mut parts) if parts.len() == 1 => Ok(Pattern {
+                text: text.to_owned(),
                 text: text.to_owned(),
                 schema: None,
                 name: parts.remove(0),
