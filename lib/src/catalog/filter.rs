@@ -1,7 +1,6 @@
 //! What is left out of a catalog and of a comparison.
 
 use std::fmt;
-use std::fmt;
 use std::str::FromStr;
 
 use super::objects::{OWNER_TABLE, Object};
@@ -205,13 +204,6 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// As it was written.
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 impl FromStr for Pattern {
     type Err = Error;
 
@@ -264,12 +256,10 @@ impl FromStr for Pattern {
         match <[Vec<Piece>; 2]>::try_from(parts) {
             Ok([schema, name]) => Ok(Pattern {
                 text: text.to_owned(),
-                text: text.to_owned(),
                 schema: Some(schema),
                 name,
             }),
             Err(mut parts) if parts.len() == 1 => Ok(Pattern {
-                text: text.to_owned(),
                 text: text.to_owned(),
                 schema: None,
                 name: parts.remove(0),
