@@ -103,6 +103,7 @@ pub fn check<'l, 'r>(
         _ => Compared::default(),
     };
     let mut warnings = spelling::settle(&mut diff, &mut left, &mut right)?;
+    warnings.extend(missing_attributes([&left.0, &right.0]));
     warnings.extend(rows.warnings);
     let apart = class::classify(&mut diff, [&left.0, &right.0], filter);
     let mut differences = diff.take();
@@ -112,4 +113,26 @@ pub fn check<'l, 'r>(
     Ok(Report::new([&left.0, &right.0], diff, &apart, warnings, filter)
         .expecting(divided.known, divided.gone)
         .with_more_rows(rows.more))
+}
+
+/// Attributes that one side was not read with, because another version of pum wrote the snapshot.
+fn missing_attributes(catalogs: [&Catalog; 2]) -> Option<String> {
+    let [left, right] = catalogs;
+    let mut missing = Vec::new();
+    for (kind, objects) in left.kinds() {
+        let Some(others) = right.objects(kind) else { continue };
+        let [ours, theirs] = [objects, others].map(|objects| objects.attributes());
+        let only = |some: &[String], others: &[String]| -> Vec<String> {
+            let some = some.iter().filter(|name| !others.contains(name));
+            some.map(|name| format!("{kind}.{name}")).collect()
+        };
+        missing.extend(only(ours, theirs));
+        missing.extend(only(theirs, ours));
+    }
+    (!missing.is_empty()).then(|| {
+        format!(
+            "not compared, because a snapshot of another version of pum does not hold them: {}",
+            missing.join(", ")
+        )
+    })
 }

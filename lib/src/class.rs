@@ -38,8 +38,9 @@ pub enum Class {
     Settings,
     /// Tablespaces.
     Tablespaces,
-    /// Types that exist on one side only and that nothing uses, as a dropped function leaves them behind. `check` counts
-    /// them; a rehearsal tells them and goes on.
+    /// Types that exist on one side only and on which no object depends, as a dropped function leaves them behind; what
+    /// the text of a function names is not seen. `check` counts them; a rehearsal tells those that were left over, and
+    /// goes on.
     UnusedTypes,
 }
 
@@ -147,7 +148,8 @@ const ENTRIES: &[Entry] = &[
         class: Class::UnusedTypes,
         name: "unused_types",
         on: true,
-        meaning: "types that exist on one side only and that nothing uses; a rehearsal tells them and goes on",
+        meaning: "types that exist on one side only and on which no object depends; a rehearsal tells those that were left \
+                  over, and goes on",
         attributes: &[],
         kinds: &[],
     },
@@ -189,11 +191,6 @@ impl Class {
     /// The name, as `--include` and `--ignore` have it.
     pub fn name(self) -> &'static str {
         self.entry().name
-    }
-
-    /// Whether a rehearsal tells such differences and goes on: the databases behave the same for their users.
-    pub fn behaves_the_same(self) -> bool {
-        matches!(self, Class::Serial | Class::UnusedTypes)
     }
 
     /// Whether it counts unless it is switched off: that is so where users feel it.
@@ -260,6 +257,7 @@ pub(crate) fn compares(kind: Kind, attribute: &str) -> bool {
 pub(crate) fn classify(diff: &mut Diff, catalogs: [&Catalog; 2], filter: &Filter) -> Vec<Difference> {
     let mut differences = renamed(diff.take());
     let sequences = renamed_sequences(&differences);
+    let parts_renamed = renamed_parts(&differences);
     let mut classed = Vec::with_capacity(differences.len());
     for mut difference in differences.drain(..) {
         if difference.class.is_some() {
@@ -280,7 +278,11 @@ pub(crate) fn classify(diff: &mut Diff, catalogs: [&Catalog; 2], filter: &Filter
         for attribute in std::mem::take(&mut difference.attributes) {
             let class = Class::of_attribute(kind, &attribute.name)
                 .or_else(|| columns_in_another_order(kind, &attribute).then_some(Class::ColumnOrder))
-                .or_else(|| only_a_name(&attribute, &sequences).then_some(Class::Names));
+                .or_else(|| {
+                    let only_a_name = only_a_name(&attribute, &sequences)
+                        || only_the_name_of_a_part(&difference.object, &attribute, &parts_renamed);
+                    only_a_name.then_some(Class::Names)
+                });
             parts.entry(class).or_default().push(attribute);
         }
         for (class, attributes) in parts {
@@ -347,20 +349,27 @@ fn renamed(differences: Vec<Difference>) -> Vec<Difference> {
             partner.insert(place, other);
         }
     }
-    let joined: Vec<Difference> = partner
-        .iter()
-        .map(|(left, right)| Difference {
-            object: differences[*left].object.clone(),
+    let mut joined = Vec::new();
+    for (left, right) in &partner {
+        let (left, right) = (&differences[*left], &differences[*right]);
+        let difference = |attributes: Vec<AttributeChange>, class| Difference {
+            object: left.object.clone(),
             change: Change::Changed,
-            attributes: vec![AttributeChange {
-                name: NAME.to_owned(),
-                left: Some(differences[*left].object.name.clone()),
-                right: Some(differences[*right].object.name.clone()),
-            }],
+            attributes,
             maybe_spelling: false,
-            class: Some(Class::Names),
-        })
-        .collect();
+            class,
+        };
+        let name = AttributeChange {
+            name: NAME.to_owned(),
+            left: Some(left.object.name.clone()),
+            right: Some(right.object.name.clone()),
+        };
+        joined.push(difference(vec![name], Some(Class::Names)));
+        let others = of_classes(left, right);
+        if !others.is_empty() {
+            joined.push(difference(others, None));
+        }
+    }
     let taken: std::collections::BTreeSet<usize> = partner.into_iter().flat_map(<[usize; 2]>::from).collect();
     differences
         .into_iter()
@@ -371,9 +380,68 @@ fn renamed(differences: Vec<Difference>) -> Vec<Difference> {
         .collect()
 }
 
+/// What differs between two objects, one on each side only, in the attributes that belong to a class.
+fn of_classes(left: &Difference, right: &Difference) -> Vec<AttributeChange> {
+    let kind = left.object.kind;
+    let mut changes: BTreeMap<&str, [Option<&String>; 2]> = BTreeMap::new();
+    for attribute in &left.attributes {
+        changes.entry(&attribute.name).or_default()[0] = attribute.left.as_ref();
+    }
+    for attribute in &right.attributes {
+        changes.entry(&attribute.name).or_default()[1] = attribute.right.as_ref();
+    }
+    changes
+        .into_iter()
+        .filter(|(name, [left, right])| left != right && Class::of_attribute(kind, name).is_some())
+        .map(|(name, [left, right])| AttributeChange {
+            name: name.to_owned(),
+            left: left.cloned(),
+            right: right.cloned(),
+        })
+        .collect()
+}
+
+fn qualified(schema: &str, name: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(name))
+}
+
+/// The constraints and indexes that have another name on the right.
+fn renamed_parts(differences: &[Difference]) -> Vec<(ObjectId, String)> {
+    let parts = differences
+        .iter()
+        .filter(|difference| difference.class == Some(Class::Names) && !difference.object.relation.is_empty());
+    parts
+        .filter_map(|difference| {
+            let right = difference.attributes.first()?.right.clone()?;
+            Some((difference.object.clone(), right))
+        })
+        .collect()
+}
+
+/// Whether an attribute only names a constraint or an index that has another name on the right: the index that a table
+/// is clustered by or known by to a replica, and what a partition's own is attached to.
+fn only_the_name_of_a_part(object: &ObjectId, attribute: &AttributeChange, parts: &[(ObjectId, String)]) -> bool {
+    let (Some(left), Some(right)) = (&attribute.left, &attribute.right) else {
+        return false;
+    };
+    parts.iter().any(|(part, other)| {
+        let own = (&part.schema, &part.relation) == (&object.schema, &object.name);
+        let forms = |name: &str| match &*attribute.name {
+            "cluster_index" if own => vec![name.to_owned()],
+            "replica_identity" if own => vec![format!("index {name}")],
+            "parent" => vec![
+                qualified(&part.schema, name),
+                format!("{} {}", qualified(&part.schema, &part.relation), quoted(name)),
+            ],
+            _ => Vec::new(),
+        };
+        let mut pairs = forms(&part.name).into_iter().zip(forms(other));
+        pairs.any(|(before, after)| before == *left && after == *right)
+    })
+}
+
 /// The sequences that have another name on the right, as `regclass` writes both.
 fn renamed_sequences(differences: &[Difference]) -> Vec<[String; 2]> {
-    let qualified = |schema: &str, name: &str| format!("{}.{}", quoted(schema), quoted(name));
     differences
         .iter()
         .filter(|difference| difference.class == Some(Class::Names) && difference.object.relation.is_empty())
@@ -521,9 +589,33 @@ fn same_columns_in_another_order(left: &str, right: &str) -> bool {
     let (Some((mut left, left_rest)), Some((mut right, right_rest))) = (targets(left), targets(right)) else {
         return false;
     };
+    if left == right || left_rest != right_rest {
+        return false;
+    }
     left.sort_unstable();
     right.sort_unstable();
-    left == right && left_rest == right_rest
+    left == right
+}
+
+/// A text in which line ends and indentation are one blank, save in what is quoted.
+fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    let mut quote = None;
+    for character in text.trim().chars() {
+        match quote {
+            Some(open) if character == open => quote = None,
+            None if matches!(character, '\'' | '"') => quote = Some(character),
+            None if character.is_whitespace() => {
+                if !line.ends_with(' ') {
+                    line.push(' ');
+                }
+                continue;
+            }
+            _ => {}
+        }
+        line.push(character);
+    }
+    line
 }
 
 /// The entries of the target list, and the text from `FROM` on. None when it is more than one plain `SELECT`.
@@ -535,7 +627,6 @@ fn targets(definition: &str) -> Option<(Vec<String>, &str)> {
     }
     let (mut entries, mut begin, mut depth) = (Vec::new(), 0, 0_usize);
     let mut quote = None;
-    let entry = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     for (index, character) in list.char_indices() {
         match (quote, character) {
             (Some(open), _) if character == open => quote = None,
@@ -544,11 +635,11 @@ fn targets(definition: &str) -> Option<(Vec<String>, &str)> {
             (None, '(' | '[') => depth += 1,
             (None, ')' | ']') => depth = depth.checked_sub(1)?,
             (None, ',') if depth == 0 => {
-                entries.push(entry(&list[begin..index]));
+                entries.push(on_one_line(&list[begin..index]));
                 begin = index + 1;
             }
             (None, 'F') if depth == 0 && list[index..].starts_with("FROM ") && list[..index].ends_with([' ', '\n']) => {
-                entries.push(entry(&list[begin..index]));
+                entries.push(on_one_line(&list[begin..index]));
                 return Some((entries, &list[index..]));
             }
             _ => {}
@@ -572,6 +663,8 @@ mod tests {
             view,
             &other.replace("THEN 1\n            ELSE 2", "THEN 2\n            ELSE 1")
         ));
+        assert!(!same(view, view));
+        assert!(!same(view, &other.replace("'x, y'", "'x,  y'")));
         let union = " SELECT t.a,\n    t.b\n   FROM s.t\nUNION\n SELECT t.c,\n    t.d\n   FROM s.t;";
         assert!(!same(union, &union.replace("t.a,\n    t.b", "t.b,\n    t.a")));
     }

@@ -452,3 +452,20 @@ fn objects_may_vanish_while_they_are_read() {
     }
     worker.join().unwrap();
 }
+
+#[test]
+fn a_renamed_object_is_compared_in_its_classes_too() {
+    let table = |name: &str, comment: &str| {
+        database(&format!(
+            "create table t (a int); alter table t add constraint {name} check (a > 0); \
+             comment on constraint {name} on t is '{comment}';"
+        ))
+    };
+    let (left, right) = (table("k1", "one"), table("k2", "two"));
+    let mut filter = Filter::default();
+    assert!(compare(&left, &right, &filter).same());
+    filter.include_words(&["comments"]).unwrap();
+    let report = compare(&left, &right, &filter);
+    assert_eq!(differences(&report), ["constraint public.t.k1"]);
+    assert_eq!(report.differences()[0].attributes[0].right.as_deref(), Some("two"));
+}

@@ -84,8 +84,16 @@ impl Filter {
     }
 
     /// # Errors
-    /// A pattern that ends with its escape character, which `LIKE` refuses too.
+    /// A pattern that ends with its escape character, which `LIKE` refuses too; rows without columns.
     pub(crate) fn validate(&self) -> Result<()> {
+        // Rows are compared in the columns that both sides have; that there are others would go unsaid.
+        if self.compares_rows() && self.ignore.iter().any(|kind| kind.name() == "columns") {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "rows are compared by their columns, and columns are to be ignored",
+            )
+            .with_hint("leave out single columns with -P, or compare without rows (--ignore data)"));
+        }
         for pattern in &self.exclude_fields {
             let backslashes = pattern.chars().rev().take_while(|character| *character == '\\').count();
             if backslashes % 2 == 1 {

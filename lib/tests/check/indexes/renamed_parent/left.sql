@@ -1,0 +1,1 @@
+create index pi on p (a);

@@ -1,0 +1,1 @@
+create index pj on p (a);
