@@ -387,8 +387,7 @@ impl Config {
     /// The snapshot file that stands in the place of a database: a name that ends with `.json`.
     pub(crate) fn snapshot_file(&self, name: &Setting<String>) -> Option<PathBuf> {
         let text = &name.value;
-        let is_database = text.contains("://") || text.contains('=');
-        (text.ends_with(".json") && !is_database).then(|| match name.origin {
+        is_snapshot(text).then(|| match name.origin {
             Origin::File(_) => self.beside(text),
             _ => PathBuf::from(text),
         })
@@ -460,6 +459,11 @@ pub(crate) fn needed<T>(setting: Option<Setting<T>>, option: &str, key: &str) ->
         Error::new(ErrorKind::Usage, format!("{option} is missing"))
             .with_hint(format!("give {option}, or {key} in the configuration file"))
     })
+}
+
+/// Whether a name stands for a snapshot file, and not for a database.
+pub(crate) fn is_snapshot(name: &str) -> bool {
+    name.ends_with(".json") && !name.contains("://") && !name.contains('=')
 }
 
 /// A value of the command line.

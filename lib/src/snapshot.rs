@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use crate::catalog::{Catalog, IDENTITY, Kind, Objects};
 use crate::connection::ServerVersion;
 use crate::error::{Error, ErrorKind, Result};
 use crate::expectation::{not_of_the_form, other_form};
+use crate::file;
 
 const FORM: &str = "pum/snapshot/1";
 
@@ -36,27 +37,9 @@ impl Catalog {
     /// ```
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// The file cannot be written, or its name is that of something else than a file, as of a device or a symbolic link.
     pub fn save(&self, path: &Path) -> Result<()> {
-        use std::os::unix::fs::PermissionsExt;
-        let cannot =
-            |error: &std::io::Error| Error::io(format_args!("cannot write the snapshot \"{}\"", path.display()), error);
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        // It holds no secrets, and is there to be handed on.
-        let file = tempfile::Builder::new()
-            .prefix(".pum-snapshot-")
-            .permissions(std::fs::Permissions::from_mode(0o666))
-            .tempfile_in(directory)
-            .map_err(|error| cannot(&error))?;
-        let mut writer = BufWriter::new(file);
-        self.write_json(&mut writer).map_err(|error| cannot(&error))?;
-        let file = writer.into_inner().map_err(|error| cannot(error.error()))?;
-        file.as_file().sync_all().map_err(|error| cannot(&error))?;
-        file.persist(path).map_err(|error| cannot(&error.error))?;
-        Ok(())
+        file::replace(path, "the snapshot ", |writer| self.write_json(writer))
     }
 
     /// The text of a snapshot file.

@@ -63,6 +63,27 @@ fn a_snapshot_is_the_database_it_was_taken_of() {
 }
 
 #[test]
+fn only_a_regular_file_is_replaced_by_a_snapshot() {
+    let water = read(&database(""));
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("fifo.json"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    std::os::unix::fs::symlink("nothing", at("link.json")).unwrap();
+    for (name, why) in [
+        ("fifo.json", "is not a regular file"),
+        ("link.json", "is a symbolic link"),
+    ] {
+        let error = water.save(&at(name)).unwrap_err();
+        assert!(error.message().ends_with(why), "{error}");
+    }
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn differences_are_found_and_spelling_is_settled_by_the_side_that_can_be_asked() {
     let water = database(WATER);
     let directory = tempfile::tempdir().unwrap();

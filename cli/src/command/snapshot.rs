@@ -1,12 +1,13 @@
 //! `pum snapshot`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use pum::{Catalog, Connection, Filter, Result, TableName};
+use pum::{Catalog, Connection, Error, ErrorKind, Filter, Result, TableName};
 
 use crate::Exit;
 use crate::command::Database;
+use crate::config::is_snapshot;
 use crate::session::Session;
 use crate::terminal::{json, line};
 
@@ -40,6 +41,7 @@ pub(crate) struct Snapshot {
 
 pub(crate) fn run(args: Snapshot, session: &Session) -> Result<Exit> {
     let config = &session.config;
+    args.output_file.as_deref().map_or(Ok(()), readable)?;
     let mut filter = Filter {
         exclude_schemas: config.exclude_schemas(args.exclude_schema).value,
         ..Filter::default()
@@ -64,4 +66,36 @@ pub(crate) fn run(args: Snapshot, session: &Session) -> Result<Exit> {
         None => session.terminal.print(&json(&catalog.to_json()))?,
     }
     Ok(Exit::Done)
+}
+
+/// # Errors
+/// A name that would not stand for a snapshot where a database is compared.
+fn readable(file: &Path) -> Result<()> {
+    if is_snapshot(&file.to_string_lossy()) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!(
+            "\"{}\" is no name of a snapshot, by which check could read it",
+            file.display()
+        ),
+    )
+    .with_hint("give a name that ends with .json and holds no \"=\" and no \"://\"")
+    .with_state("nothing was written"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::readable;
+
+    #[test]
+    fn a_snapshot_is_written_where_check_reads_it() {
+        assert!(readable(Path::new("dir/water-1.3.0.json")).is_ok());
+        for name in ["water", "water.JSON", "water.txt", "a=b.json", "-", ""] {
+            assert!(readable(Path::new(name)).is_err(), "{name}");
+        }
+    }
 }

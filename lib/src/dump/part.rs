@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::in_the_way;
 
 /// The unfinished dump. Dropped before [`Part::put_in_place`], it is removed.
 pub(super) struct Part {
@@ -144,8 +145,8 @@ fn may_be_replaced(place: &Path, directory: bool) -> Result<()> {
         return Ok(());
     };
     let kind = found.file_type();
-    if kind.is_symlink() {
-        refuse("is a symbolic link", "name the file itself")
+    if let Some((what, hint)) = in_the_way(kind) {
+        refuse(what, hint)
     } else if kind.is_dir() && !directory {
         refuse(
             "is a directory",
@@ -163,8 +164,6 @@ fn may_be_replaced(place: &Path, directory: bool) -> Result<()> {
             "is a file, and the directory format makes a directory",
             "give another name, or remove it",
         )
-    } else if !kind.is_file() {
-        refuse("is not a regular file", "give another name")
     } else {
         Ok(())
     }
