@@ -271,7 +271,17 @@ fn include_help() -> String {
 
 impl Comparison {
     /// What is compared. Excluded schemas are told apart, because a rehearsal does not restore them either.
-    pub(crate) fn filter(self, config: &Config) -> Result<(Filter, Vec<String>)> {
+    pub(crate) fn filter(mut self, config: &Config) -> Result<(Filter, Vec<String>)> {
+        let expect = config.expect(self.expect.take());
+        let (mut filter, excluded) = self.filter_without_expected(config)?;
+        if let Some(file) = expect {
+            filter.expected = file.map(|file| Expectations::read(&file))?.value;
+        }
+        Ok((filter, excluded))
+    }
+
+    /// The same, where nothing is known beforehand.
+    pub(crate) fn filter_without_expected(self, config: &Config) -> Result<(Filter, Vec<String>)> {
         let patterns = |setting: Setting<Vec<String>>| {
             let parse = |names: Vec<String>| names.iter().map(|name| name.parse()).collect::<Result<Vec<Pattern>>>();
             Ok::<_, Error>(setting.map(parse)?.value)
@@ -286,9 +296,6 @@ impl Comparison {
             .ignore_elements(self.ignore)
             .map(|names| filter.ignore_words(&names))?;
         config.include(self.include).map(|names| filter.include_words(&names))?;
-        if let Some(file) = config.expect(self.expect) {
-            filter.expected = file.map(|file| Expectations::read(&file))?.value;
-        }
         Ok((filter, config.exclude_schemas(self.exclude_schema).value))
     }
 }

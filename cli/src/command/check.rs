@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use pum::{Error, ErrorKind, Expectations, HtmlOptions, Result, TableName, TextOptions};
+use pum::{Error, ErrorKind, Expectations, HtmlOptions, Result, TableName, TextOptions, write_file};
 
 use crate::Exit;
 use crate::command::{Comparison, Login};
@@ -98,15 +98,27 @@ impl Form {
 pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     let config = &session.config;
     let terminal = &session.terminal;
-    let (mut filter, excluded) = args.comparison.filter(config)?;
+    let (left, right) = (command_line(args.pg_service1), command_line(args.pg_service2));
+    let expect = config.expect(args.comparison.expect.clone()).map(|file| file.value);
+    let read = [config.snapshot_file(&left), config.snapshot_file(&right)];
+    keep_apart(
+        &args.output_file,
+        read.iter().flatten().chain(&expect).chain(&args.write_expected),
+    )?;
+    keep_apart(&args.write_expected, read.iter().flatten())?;
+    // What is written anew holds all differences, those that were known among them.
+    let (mut filter, excluded) = match args.write_expected {
+        Some(_) => args.comparison.filter_without_expected(config)?,
+        None => args.comparison.filter(config)?,
+    };
     filter.exclude_schemas = excluded;
     if let Some(table) = config.upgrades_table(args.table) {
         let table: TableName = table.map(|name| name.parse())?.value;
         filter.upgrades_table = Some((table.schema, table.name));
     }
     let ask = args.login.ask();
-    let left = session.compared(command_line(args.pg_service1), ask)?;
-    let right = session.compared(command_line(args.pg_service2), ask)?;
+    let left = session.compared(left, ask)?;
+    let right = session.compared(right, ask)?;
     let report = pum::check(&left, &right, &filter, &session.run)?;
     if let Some(file) = &args.write_expected {
         if let Some(more) = report.more_rows().first() {
@@ -120,21 +132,20 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
             .with_hint("leave the table out of --data")
             .with_state("nothing was written"));
         }
-        let known = if file.exists() {
+        let holds = std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() > 0);
+        let known = if holds {
             Expectations::read(file)?
         } else {
             Expectations::default()
         };
         let expected = Expectations::of(report.differences(), &known);
-        write(file, &expected.to_json())?;
+        write_file(file, &expected.to_json())?;
         if !args.silent {
-            let (count, file) = (expected.len(), file.to_string_lossy());
-            terminal.print(&format!(
-                "{count} differences written into {}; say in it why each is right.\n",
-                line(&file)
-            ))?;
+            terminal.print(&written(expected.len(), &line(&file.to_string_lossy())))?;
         }
-        return Ok(Exit::Done);
+        if args.output_file.is_none() {
+            return Ok(Exit::Done);
+        }
     }
     let form = args.format.unwrap_or_else(|| Form::of(args.output_file.as_deref()));
     let text = match form {
@@ -156,7 +167,7 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     };
     match args.output_file {
         Some(file) => {
-            write(&file, &text)?;
+            write_file(&file, &text)?;
             if !args.silent {
                 let file = file.to_string_lossy();
                 terminal.print(&format!("{verdict}; the report is in {}.\n", line(&file)))?;
@@ -165,18 +176,82 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
         None if args.silent => {}
         None => terminal.print(&text)?,
     }
-    Ok(if report.same() { Exit::Done } else { Exit::Different })
+    // Differences that were written down are known from now on.
+    let known = args.write_expected.is_some();
+    Ok(if known || report.same() {
+        Exit::Done
+    } else {
+        Exit::Different
+    })
 }
 
-fn write(file: &Path, text: &str) -> Result<()> {
-    std::fs::write(file, text).map_err(|error| Error::io(format!("cannot write \"{}\"", file.display()), &error))
+/// What became of `--write-expected`.
+fn written(count: usize, file: &str) -> String {
+    match count {
+        0 => format!("No differences; {file} names none.\n"),
+        1 => format!("1 difference written into {file}; say in it why it is right.\n"),
+        _ => format!("{count} differences written into {file}; say in it why each is right.\n"),
+    }
+}
+
+/// # Errors
+/// A file is to be written that is read too, or for something else.
+fn keep_apart<'a>(written: &Option<PathBuf>, others: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+    let Some(written) = written else { return Ok(()) };
+    for other in others {
+        if place(written) == place(other) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("\"{}\" is named twice, and would be overwritten", other.display()),
+            )
+            .with_hint("give what is written a name of its own")
+            .with_state("nothing was written"));
+        }
+    }
+    Ok(())
+}
+
+/// Where a file is, or will be.
+fn place(file: &Path) -> PathBuf {
+    let directory = match file.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let new = || Some(directory.canonicalize().ok()?.join(file.file_name()?));
+    file.canonicalize().ok().or_else(new).unwrap_or_else(|| file.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
-    use super::Form;
+    use super::{Form, keep_apart, written};
+
+    #[test]
+    fn what_is_read_is_not_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        std::fs::write(at("a.json"), "").unwrap();
+        std::os::unix::fs::symlink("a.json", at("link.json")).unwrap();
+        for (name, other, apart) in [
+            ("a.json", "a.json", false),
+            ("./a.json", "link.json", false),
+            ("new", "./new", false),
+            ("a.json", "new", true),
+            ("new", "newer", true),
+        ] {
+            let kept = keep_apart(&Some(at(name)), [at(other)].iter());
+            assert_eq!(kept.is_ok(), apart, "{name} {other}");
+        }
+        assert!(keep_apart(&None, [PathBuf::new()].iter()).is_ok());
+    }
+
+    #[test]
+    fn what_was_written_is_told() {
+        assert_eq!(written(0, "f"), "No differences; f names none.\n");
+        assert!(written(1, "f").starts_with("1 difference written into f;"));
+        assert!(written(2, "f").starts_with("2 differences written into f;"));
+    }
 
     #[test]
     fn the_ending_of_a_file_tells_the_form() {
