@@ -227,11 +227,15 @@ impl Resolved {
 
 fn unknown_service(service: &str) -> Error {
     let files: Vec<String> = service_files().iter().map(|path| path.display().to_string()).collect();
-    Error::new(
+    let error = Error::new(
         ErrorKind::Connection,
         format!("the service \"{service}\" is not defined"),
-    )
-    .with_hint(format!(
+    );
+    // Whoever names a file means no service.
+    if service.contains('/') || std::path::Path::new(service).is_file() {
+        return error.with_hint("a snapshot's name must end with .json, and only check and test take one");
+    }
+    error.with_hint(format!(
         "add a section [{service}] to one of: {} (a URI or a conninfo string can be given instead)",
         files.join(", ")
     ))
@@ -334,6 +338,15 @@ impl std::str::FromStr for Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_no_service() {
+        let hint = |name: &str| unknown_service(name).hint().unwrap().to_owned();
+        assert!(hint("water").contains("[water]"));
+        for name in ["Cargo.toml", "dir/water"] {
+            assert!(hint(name).contains(".json"), "{name}");
+        }
+    }
 
     #[test]
     fn secrets_are_never_shown() {
