@@ -202,6 +202,16 @@ impl<'de> Visitor<'de> for KindVisitor {
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Objects, M::Error> {
         next_is(&mut map, "attributes")?;
         let attributes: Vec<String> = map.next_value()?;
+        let written = |name: &String| {
+            let letter = |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_');
+            !name.is_empty() && name.bytes().all(letter)
+        };
+        if let Some(name) = attributes.iter().find(|name| !written(name)) {
+            return Err(M::Error::custom(format_args!(
+                "\"{}\" is no name of an attribute",
+                name.escape_debug()
+            )));
+        }
         next_is(&mut map, "objects")?;
         let objects = map.next_value_seed(ObjectsVisitor(Objects::new(attributes)))?;
         match map.next_key::<String>()? {

@@ -299,6 +299,26 @@ fn hostile_names_cannot_disturb_the_terminal() {
     serde_json::from_str::<serde_json::Value>(&report.to_json()).unwrap();
 }
 
+#[test]
+fn lines_that_are_equal_are_not_told_and_those_that_differ_look_different() {
+    let enumeration = |labels: &str| format!("create type rating as enum ({labels});");
+    let function = |line: &str| {
+        format!("create function f() returns int language plpgsql as E'begin\\n{line}\\n  return 1;\\nend';")
+    };
+    let left = database(&(enumeration("'G', 'NC-17'") + &function("\\tperform 1;")));
+    let right = database(&(enumeration("'G', 'NC-17', 'NC-21'") + &function("    perform 1; ")));
+    let report = compare(&left, &right, &Filter::default());
+    let text = report.to_text(&TextOptions::default());
+    assert!(text.contains("          NC-17\n        + NC-21\n"), "{text}");
+    assert!(
+        text.contains("        - \\tperform 1;\n        +     perform 1;·\n"),
+        "{text}"
+    );
+    let html = report.to_html(&pum::HtmlOptions::default());
+    assert!(html.contains("·") && html.contains("\\t"), "{html}");
+    assert!(report.to_junit().contains("+ NC-21"));
+}
+
 /// A check whose text changes at the first parse, and the same as a restored dump has it.
 const SPELLED: &str = "create table t (v varchar, constraint k check (v in ('a', 'b')))";
 const RESPELLED: &str =

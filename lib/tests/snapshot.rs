@@ -184,6 +184,10 @@ fn a_file_that_is_not_what_was_written_is_refused() {
             text.replace("\"tables\":", "\"tabels\":"),
             "does not know the kind \"tabels\"",
         ),
+        (
+            text.replace("\"attributes\": [", "\"attributes\": [\"\\u001b[2J\", "),
+            "is no name of an attribute",
+        ),
         (String::new(), "EOF while parsing"),
         ("[]".to_owned(), "no file of the form pum/snapshot/1"),
         ("{\"schema\": 3}".to_owned(), "invalid type"),

@@ -12,7 +12,7 @@ use askama::Template;
 use sha2::{Digest, Sha256};
 
 use self::compare::Comparison;
-use super::escape::escape;
+use super::escape::{escape, marked};
 use super::outline::{Group, Item, contents, groups};
 use super::{Count, Report};
 use crate::diff::{AttributeChange, Change, Difference};
@@ -309,8 +309,8 @@ fn words(change: Change) -> &'static str {
 fn values(attribute: &AttributeChange) -> Values {
     Values {
         name: escape(&attribute.name),
-        left: attribute.left.as_deref().map(escape),
-        right: attribute.right.as_deref().map(escape),
+        left: attribute.left.as_deref().map(marked),
+        right: attribute.right.as_deref().map(marked),
     }
 }
 

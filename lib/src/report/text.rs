@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use similar::{ChangeTag, TextDiff};
 
-use super::escape::escape;
+use super::escape::{ended, escape, marked};
 use super::outline::{Item, contents, groups};
 use super::{Count, Report};
 use crate::catalog::Kind;
@@ -226,19 +226,19 @@ impl Writer {
             let value = attribute.left.as_ref().or(attribute.right.as_ref());
             let value = value.map_or("", String::as_str);
             if value.contains('\n') {
-                self.line(format!("{indent}{}:", attribute.name));
+                self.line(format!("{indent}{}:", escape(&attribute.name)));
                 for line in value.lines() {
                     self.line(format!("{indent}  {}", escape(line)));
                 }
             } else {
-                self.line(format!("{indent}{}: {}", attribute.name, escape(value)));
+                self.line(format!("{indent}{}: {}", escape(&attribute.name), escape(value)));
             }
         }
     }
 
     fn attribute(&mut self, attribute: &AttributeChange) {
-        let name = &attribute.name;
-        let value = |value: &Option<String>| value.as_deref().map_or("none".to_owned(), escape);
+        let name = escape(&attribute.name);
+        let value = |value: &Option<String>| value.as_deref().map_or("none".to_owned(), marked);
         let (left, right) = (
             attribute.left.as_deref().unwrap_or(""),
             attribute.right.as_deref().unwrap_or(""),
@@ -257,7 +257,8 @@ impl Writer {
             return;
         }
         self.line(format!("      {name}:"));
-        let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(left, right);
+        let [left, right] = ended([attribute.left.as_deref(), attribute.right.as_deref()]);
+        let diff = TextDiff::configure().timeout(PATIENCE).diff_lines(&*left, &*right);
         let context = if self.options.verbosity > 1 { usize::MAX / 4 } else { 3 };
         let mut end = None;
         for group in &diff.grouped_ops(context) {
@@ -269,15 +270,13 @@ impl Writer {
             for change in group.iter().flat_map(|operation| diff.iter_changes(operation)) {
                 let value = change.value();
                 let end = if value.ends_with("\r\n") { "\\r" } else { "" };
-                let line = escape(
-                    value
-                        .strip_suffix('\n')
-                        .map_or(value, |line| line.strip_suffix('\r').unwrap_or(line)),
-                );
+                let line = value
+                    .strip_suffix('\n')
+                    .map_or(value, |line| line.strip_suffix('\r').unwrap_or(line));
                 let line = match change.tag() {
-                    ChangeTag::Delete => self.painted(RED, &format!("- {line}{end}")),
-                    ChangeTag::Insert => self.painted(GREEN, &format!("+ {line}{end}")),
-                    ChangeTag::Equal => format!("  {line}"),
+                    ChangeTag::Delete => self.painted(RED, &format!("- {}{end}", marked(line))),
+                    ChangeTag::Insert => self.painted(GREEN, &format!("+ {}{end}", marked(line))),
+                    ChangeTag::Equal => format!("  {}", escape(line)),
                 };
                 self.line(format!("        {line}"));
             }

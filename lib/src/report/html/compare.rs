@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use similar::{ChangeTag, DiffOp, DiffTag, TextDiff};
 
-use super::escape;
 use crate::diff::AttributeChange;
+use crate::report::escape::{ended, escape, marked, marked_from, visible};
 
 /// How long one pair of texts may be compared before the rest is given as a block.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -45,8 +45,7 @@ pub(super) struct Line {
 
 impl Comparison {
     pub(super) fn of(attribute: &AttributeChange, until: Option<Instant>) -> Comparison {
-        let text = |value: &Option<String>| value.as_deref().unwrap_or_default().to_owned();
-        let (left, right) = (text(&attribute.left), text(&attribute.right));
+        let [left, right] = ended([attribute.left.as_deref(), attribute.right.as_deref()]);
         let deadline = [Instant::now().checked_add(PATIENCE), until]
             .into_iter()
             .flatten()
@@ -55,7 +54,7 @@ impl Comparison {
         if let Some(deadline) = deadline {
             configuration.deadline(deadline);
         }
-        let diff = configuration.diff_lines(left.as_str(), right.as_str());
+        let diff = configuration.diff_lines(&*left, &*right);
         let mut rows = Vec::new();
         for operation in diff.ops() {
             rows.extend(lines(&diff, operation, deadline));
@@ -88,11 +87,7 @@ fn lines(diff: &TextDiff<'_, '_, str>, operation: &DiffOp, deadline: Option<Inst
         for change in diff.iter_inline_changes_deadline(operation, deadline) {
             let line = Line {
                 number: number(change.old_index().or(change.new_index())),
-                words: change
-                    .values()
-                    .iter()
-                    .map(|(emphasized, text)| (*emphasized, shown(text)))
-                    .collect(),
+                words: words(change.values()),
             };
             match change.tag() {
                 ChangeTag::Insert => rights.push(line),
@@ -105,7 +100,14 @@ fn lines(diff: &TextDiff<'_, '_, str>, operation: &DiffOp, deadline: Option<Inst
     for change in diff.iter_changes(operation) {
         let line = |index| Line {
             number: number(index),
-            words: vec![(false, shown(change.value()))],
+            words: vec![(
+                false,
+                if change.tag() == ChangeTag::Equal {
+                    shown(change.value(), escape)
+                } else {
+                    shown(change.value(), marked)
+                },
+            )],
         };
         if change.tag() != ChangeTag::Insert {
             lefts.push(line(change.old_index()));
@@ -154,8 +156,23 @@ fn runs(rows: Vec<Row>) -> Vec<Run> {
     runs
 }
 
+/// The pieces of a line that changed.
+fn words(pieces: &[(bool, &str)]) -> Vec<(bool, String)> {
+    let line: String = pieces.iter().map(|(_, piece)| *piece).collect();
+    let end = visible(line.trim_end_matches(['\r', '\n']));
+    let mut start = 0;
+    pieces
+        .iter()
+        .map(|(emphasized, piece)| {
+            let end = end.saturating_sub(start);
+            start += piece.len();
+            (*emphasized, shown(piece, |piece| marked_from(piece, end)))
+        })
+        .collect()
+}
+
 /// A line or a piece of one without its end.
-fn shown(text: &str) -> String {
+fn shown(text: &str, escape: impl Fn(&str) -> String) -> String {
     let line = text.strip_suffix('\n').unwrap_or(text);
     match line.strip_suffix('\r') {
         Some(line) if text.ends_with('\n') => escape(line) + "\\r",
