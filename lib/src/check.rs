@@ -108,10 +108,11 @@ pub fn check<'l, 'r>(
     let apart = class::classify(&mut diff, [&left.0, &right.0], filter);
     let mut differences = diff.take();
     differences.extend(rows.differences);
-    let divided = filter.expected.divide(differences);
+    let compared = |kind| [&left.0, &right.0].iter().all(|side| side.objects(kind).is_some());
+    let divided = filter.expected.divide(differences, &apart, compared, filter);
     diff.put(divided.news);
     Ok(Report::new([&left.0, &right.0], diff, &apart, warnings, filter)
-        .expecting(divided.known, divided.gone)
+        .expecting(divided.known, divided.reasons, divided.gone)
         .with_more_rows(rows.more))
 }
 

@@ -1,11 +1,12 @@
 //! Expected differences: a file of known differences with reasons, so that a comparison fails on news only.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Kind, ObjectId};
+use crate::catalog::{Filter, Kind, ObjectId, Objects};
 use crate::diff::{AttributeChange, Change, Difference};
 use crate::error::{Error, ErrorKind, Location, Result};
 
@@ -21,6 +22,8 @@ const FORM: &str = "pum/expected/1";
 pub struct Expectations {
     path: Option<PathBuf>,
     expected: Vec<Expected>,
+    /// Where in the list those with a hash of object and change are.
+    places: HashMap<u64, Vec<usize>>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,21 @@ impl Expected {
         }
     }
 
+    fn hash(&self) -> u64 {
+        let names = [&*self.kind, &self.schema, &self.relation, &self.name];
+        hash(names, self.change)
+    }
+
+    /// The object; none of a kind that there is not.
+    fn object(&self) -> Option<ObjectId> {
+        Some(ObjectId {
+            kind: self.kind.parse().ok()?,
+            schema: self.schema.clone(),
+            relation: self.relation.clone(),
+            name: self.name.clone(),
+        })
+    }
+
     fn is(&self, difference: &Difference) -> bool {
         let object = &difference.object;
         (&*self.kind, &self.schema, &self.relation, &self.name, self.change)
@@ -77,17 +95,41 @@ impl Expected {
     }
 }
 
+fn hash(names: [&str; 4], change: Change) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (names, change).hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Expectations {
+    fn new(path: Option<PathBuf>, expected: Vec<Expected>) -> Expectations {
+        let mut places: HashMap<u64, Vec<usize>> = HashMap::new();
+        for (place, expected) in expected.iter().enumerate() {
+            places.entry(expected.hash()).or_default().push(place);
+        }
+        Expectations { path, expected, places }
+    }
+
+    /// Which one knows a difference.
+    fn place(&self, difference: &Difference) -> Option<usize> {
+        let object = &difference.object;
+        let names = [object.kind.name(), &object.schema, &object.relation, &object.name];
+        let places = self.places.get(&hash(names, difference.change))?;
+        let is = |place: &usize| {
+            self.expected
+                .get(*place)
+                .is_some_and(|expected| expected.is(difference))
+        };
+        places.iter().copied().find(is)
+    }
+
     /// What a comparison found, to be written into a file. The reasons of those that were known are kept.
     pub fn of(differences: &[Difference], known: &Expectations) -> Expectations {
         let expected = differences.iter().map(|difference| {
-            let before = known.expected.iter().find(|expected| expected.is(difference));
+            let before = known.place(difference).and_then(|place| known.expected.get(place));
             before.cloned().unwrap_or_else(|| Expected::of(difference))
         });
-        Expectations {
-            path: known.path.clone(),
-            expected: expected.collect(),
-        }
+        Expectations::new(known.path.clone(), expected.collect())
     }
 
     /// Reads a file.
@@ -108,10 +150,7 @@ impl Expectations {
                 .parse::<Kind>()
                 .map_err(|error| error.within(format_args!("in \"{}\"", path.display())))?;
         }
-        Ok(Expectations {
-            path: Some(path.to_owned()),
-            expected: document.differences,
-        })
+        Ok(Expectations::new(Some(path.to_owned()), document.differences))
     }
 
     /// The text of the file.
@@ -136,7 +175,7 @@ impl Expectations {
 
     /// Whether a difference is known.
     pub(crate) fn know(&self, difference: &Difference) -> bool {
-        self.expected.iter().any(|expected| expected.is(difference))
+        self.place(difference).is_some()
     }
 
     /// The names of what is known of a kind in a table.
@@ -148,40 +187,68 @@ impl Expectations {
         of_table.map(|expected| &*expected.name).collect()
     }
 
-    /// Divides differences into news and known ones, and names what was expected and did not occur.
-    pub(crate) fn divide(&self, differences: Vec<Difference>) -> Divided {
-        let mut occurred = BTreeSet::new();
-        let (known, news) = differences.into_iter().partition(|difference| {
-            let place = self.expected.iter().position(|expected| expected.is(difference));
-            occurred.extend(place);
-            place.is_some()
-        });
-        let gone = self
-            .expected
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| !occurred.contains(place));
-        Divided {
-            news,
-            known,
-            gone: gone
-                .filter_map(|(_, expected)| {
-                    Some(ObjectId {
-                        kind: expected.kind.parse().ok()?,
-                        schema: expected.schema.clone(),
-                        relation: expected.relation.clone(),
-                        name: expected.name.clone(),
-                    })
-                })
-                .collect(),
+    /// Divides differences into news and known ones, and names what was expected and does not differ any more: not what
+    /// differs otherwise, and not what was not compared.
+    pub(crate) fn divide(
+        &self,
+        differences: Vec<Difference>,
+        apart: &[Difference],
+        compared: impl Fn(Kind) -> bool,
+        filter: &Filter,
+    ) -> Divided {
+        let mut divided = Divided::default();
+        if self.is_empty() {
+            divided.news = differences;
+            return divided;
         }
+        let mut occurred = BTreeSet::new();
+        for difference in differences {
+            match self.place(&difference) {
+                Some(place) => {
+                    occurred.insert(place);
+                    let reason = self.expected.get(place).map(|expected| expected.reason.clone());
+                    divided.reasons.push(reason.unwrap_or_default());
+                    divided.known.push(difference);
+                }
+                None => divided.news.push(difference),
+            }
+        }
+        let others = divided.news.iter().chain(apart).map(|difference| &difference.object);
+        let others: BTreeSet<&ObjectId> = others.collect();
+        let gone = self.expected.iter().enumerate();
+        let gone = gone.filter(|(place, _)| !occurred.contains(place));
+        let gone = gone.filter_map(|(_, expected)| expected.object());
+        let gone: Vec<ObjectId> = gone
+            .filter(|object| !others.contains(object) && was_compared(object, &compared, filter))
+            .collect();
+        divided.gone = gone;
+        divided
     }
 }
 
+/// Whether an object was compared, if it is there.
+fn was_compared(object: &ObjectId, compared: impl Fn(Kind) -> bool, filter: &Filter) -> bool {
+    let (schema, relation) = (&*object.schema, &*object.relation);
+    if object.kind == Kind::DATA {
+        return filter.compares_rows()
+            && !filter.leaves_out_table(schema, relation)
+            && filter.data.iter().any(|pattern| pattern.matches(schema, relation));
+    }
+    let mut alone = Objects::new(Vec::new());
+    if alone.push([schema, relation, &*object.name].into_iter()).is_err() {
+        return true;
+    }
+    alone.sort();
+    compared(object.kind) && !alone.iter().any(|alone| filter.leaves_out(object.kind, &alone))
+}
+
 /// What became of differences that were held against what was expected.
+#[derive(Default)]
 pub(crate) struct Divided {
     pub(crate) news: Vec<Difference>,
     pub(crate) known: Vec<Difference>,
+    /// Why each of the known ones is right.
+    pub(crate) reasons: Vec<String>,
     pub(crate) gone: Vec<ObjectId>,
 }
 

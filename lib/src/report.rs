@@ -27,6 +27,7 @@ pub struct Report {
     not_counted: Vec<NotCounted>,
     not_compared: Vec<Kind>,
     expected: Vec<Difference>,
+    reasons: Vec<String>,
     gone: Vec<ObjectId>,
     more_rows: Vec<MoreRows>,
     warnings: Vec<String>,
@@ -104,15 +105,18 @@ impl Report {
                 .copied()
                 .collect(),
             expected: Vec::new(),
+            reasons: Vec::new(),
             gone: Vec::new(),
             more_rows: Vec::new(),
             warnings,
         }
     }
 
-    /// The same report with the differences that were expected, and the objects that were expected to differ and do not.
-    pub(crate) fn expecting(mut self, expected: Vec<Difference>, gone: Vec<ObjectId>) -> Report {
+    /// The same report with the differences that were expected and why each is right, and the objects that were expected
+    /// to differ and do not.
+    pub(crate) fn expecting(mut self, expected: Vec<Difference>, reasons: Vec<String>, gone: Vec<ObjectId>) -> Report {
         self.expected = expected;
+        self.reasons = reasons;
         self.gone = gone;
         self
     }
@@ -209,6 +213,20 @@ impl Report {
     /// The differences that were expected, and do not count.
     pub fn expected(&self) -> &[Difference] {
         &self.expected
+    }
+
+    /// Why each of the [expected](Report::expected) differences is right, in the same order; empty where nobody said.
+    pub fn reasons(&self) -> &[String] {
+        &self.reasons
+    }
+
+    /// The differences that were expected, each with the reason that was given.
+    fn known(&self) -> impl Iterator<Item = (&Difference, Option<&str>)> {
+        let reasons = self
+            .reasons
+            .iter()
+            .map(|reason| Some(&**reason).filter(|reason| !reason.is_empty()));
+        self.expected.iter().zip(reasons.chain(std::iter::repeat(None)))
     }
 
     /// The objects that were expected to differ, and do not any more.

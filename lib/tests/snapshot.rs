@@ -233,6 +233,14 @@ fn known_differences_do_not_count_and_news_do() {
             .to_text(&TextOptions::default())
             .contains("4 expected differences not counted\n")
     );
+    let whole = report.to_text(&TextOptions {
+        verbosity: 2,
+        ..TextOptions::default()
+    });
+    assert!(whole.contains("\n  - table public.local_notes: ours\n"), "{whole}");
+    assert!(report.to_json().contains("\"reason\": \"ours\""));
+    assert!(report.to_html(&pum::HtmlOptions::default()).contains("<bdi>ours</bdi>"));
+    assert!(report.to_junit().contains("an expected difference: ours"));
 
     // Another type is news again, and what is mended is told.
     let mut connection = Connection::open_for_scripts(&right, &Run::new()).unwrap();
@@ -247,10 +255,27 @@ fn known_differences_do_not_count_and_news_do() {
         [
             "table public.local_notes",
             "column public.local_notes.id",
-            "column public.t.a",
             "constraint public.local_notes.local_notes_pkey"
         ]
     );
+    // What differs otherwise is told as such, and of what was not compared nothing is.
+    let mut filter = Filter {
+        expected: Expectations::read(&file).unwrap(),
+        exclude: vec!["local_*".parse().unwrap()],
+        ..Filter::default()
+    };
+    let gone = |filter: &Filter| {
+        check(&left, &right, filter, &Run::new())
+            .unwrap()
+            .expected_and_gone()
+            .len()
+    };
+    assert_eq!(gone(&filter), 0);
+    filter.exclude = Vec::new();
+    filter.ignore_words(&["columns"]).unwrap();
+    assert_eq!(gone(&filter), 2);
+    filter.exclude_schemas = vec!["public".to_owned()];
+    assert_eq!(gone(&filter), 0);
     // Reasons are kept when the file is written again.
     let again = Expectations::of(found.differences(), &Expectations::read(&file).unwrap());
     assert!(again.to_json().contains("\"reason\": \"ours\""));

@@ -153,6 +153,7 @@ struct Plain {
     mark: &'static str,
     object: String,
     change: &'static str,
+    reason: String,
 }
 
 pub(super) fn render(report: &Report, options: &HtmlOptions) -> String {
@@ -432,7 +433,7 @@ fn notes(report: &Report) -> Notes {
             })
             .collect(),
         known: thousands(report.expected.len()),
-        expected: report.expected.iter().map(plain).collect(),
+        expected: report.known().map(plain).collect(),
         gone: report
             .gone
             .iter()
@@ -459,12 +460,13 @@ impl Notes {
     }
 }
 
-fn plain(difference: &Difference) -> Plain {
+fn plain((difference, reason): (&Difference, Option<&str>)) -> Plain {
     let (_, mark, change) = appearance(difference.change);
     Plain {
         mark,
         object: escape(&difference.object.to_string()),
         change,
+        reason: reason.map(escape).unwrap_or_default(),
     }
 }
 

@@ -25,7 +25,7 @@ struct Document<'a> {
     more_rows: Vec<MoreRows<'a>>,
     /// The differences that were expected, and do not count.
     expected: Vec<Difference<'a>>,
-    /// The objects that were expected to differ, and do not in that way.
+    /// The objects that were expected to differ, and do not any more.
     expected_and_gone: Vec<Object<'a>>,
     /// What was found in the classes that are off.
     not_counted: Vec<NotCounted>,
@@ -76,6 +76,9 @@ struct Difference<'a> {
     /// Whether the definitions may be the same in another spelling, which no server could be asked.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     maybe_spelling: bool,
+    /// Why an expected difference is right, where somebody said it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 /// An attribute that differs; null where the object has none.
@@ -145,7 +148,13 @@ pub(super) fn render(report: &Report) -> String {
                 changed: more.changed,
             })
             .collect(),
-        expected: report.expected.iter().map(difference).collect(),
+        expected: report
+            .known()
+            .map(|(known, reason)| Difference {
+                reason,
+                ..difference(known)
+            })
+            .collect(),
         expected_and_gone: report.gone.iter().map(object).collect(),
         not_counted: report
             .not_counted
@@ -195,6 +204,7 @@ fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
             .collect(),
         class: difference.class.map(crate::Class::name),
         maybe_spelling: difference.maybe_spelling,
+        reason: None,
     }
 }
 

@@ -16,15 +16,14 @@ pub(super) fn render(report: &Report) -> String {
     let mut junit = Junit::new(escape(&name));
     junit.add_test_suite(comparison(report));
     for kind in KINDS.iter().copied().chain([Kind::DATA]) {
-        let of_kind = |differences: &[Difference], case: fn(&Difference) -> TestCase| -> Vec<TestCase> {
-            let of_kind = differences.iter().filter(|difference| difference.object.kind == kind);
-            of_kind.map(case).collect()
-        };
-        let mut cases = of_kind(report.differences(), failed);
+        let differences = report.differences().iter();
+        let of_kind = differences.filter(|difference| difference.object.kind == kind);
+        let mut cases: Vec<TestCase> = of_kind.map(failed).collect();
         if cases.is_empty() && report.compared(kind) {
             cases.push(case("no differences", kind.name(), TestCaseStatus::success()));
         }
-        cases.extend(of_kind(&report.expected, known));
+        let expected = report.known().filter(|(difference, _)| difference.object.kind == kind);
+        cases.extend(expected.map(|(difference, reason)| known(difference, reason)));
         if cases.is_empty() {
             continue;
         }
@@ -60,9 +59,12 @@ fn failed(difference: &Difference) -> TestCase {
     of(difference, status)
 }
 
-fn known(difference: &Difference) -> TestCase {
+fn known(difference: &Difference, reason: Option<&str>) -> TestCase {
     let mut status = TestCaseStatus::skipped();
-    status.set_message("an expected difference");
+    status.set_message(match reason {
+        Some(reason) => format!("an expected difference: {}", escape(reason)),
+        None => "an expected difference".to_owned(),
+    });
     of(difference, status)
 }
 

@@ -289,6 +289,17 @@ impl Writer {
             let differences = if count == 1 { "difference" } else { "differences" };
             self.line("");
             self.line(format!("{count} expected {differences} not counted"));
+            if self.options.verbosity > 1 {
+                for (difference, reason) in report.known() {
+                    let mark = match difference.change {
+                        Change::OnlyLeft => "-",
+                        Change::OnlyRight => "+",
+                        Change::Changed => "~",
+                    };
+                    let reason = reason.map_or(String::new(), |reason| format!(": {}", escape(reason)));
+                    self.line(format!("  {mark} {}{reason}", escape(&difference.object.to_string())));
+                }
+            }
         }
         if !report.gone.is_empty() {
             let objects: Vec<String> = report.gone.iter().map(|object| escape(&object.to_string())).collect();
