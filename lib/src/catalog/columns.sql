@@ -60,9 +60,21 @@ select
     case when a.attoptions[1] not like 'pg\_attver=%' or cardinality(a.attoptions) > 1
         then (select string_agg(o, ', ' order by o collate "C") from unnest(a.attoptions) o where o not like 'pg\_attver=%')
         end as options,
-    -- foreign_options: of a column of a foreign table, sorted
-    case when a.attfdwoptions is not null
-        then array_to_string(array(select o from unnest(a.attfdwoptions) o order by o collate "C"), ', ') end as foreign_options
+    -- foreign_options: of a column of a foreign table, sorted, a line each; of passwords, keys and the like only `(hidden)`:
+    -- neither shown nor compared
+    case when a.attfdwoptions is not null then (
+        select string_agg(o.option_name || '=' || case
+            when o.option_value ~* '^(true|false|on|off|yes|no)$' then o.option_value
+            when o.option_name ~* 'pass(?!ive|thr|word_enc)|pwd|secret|token|credential|private|auth(?!or(s|$|_))|jwt|bearer'
+                    '|cookie|signature|(?<!primary_)key(?!space|word|_?col)|(^|[^a-z])(sig|sas|sid|pat)([^a-z]|$)'
+                or o.option_value ~* '(pass|pwd|secret|token|credential|key|auth|signature|sas|sig)[a-z_]*["'']?\s*[=:]'
+                    '|://[^@]*:[^@]*@|^[^\s/@]+/[^\s/@]+@|(^|\s)(-u|--user|--pass)|(basic|bearer)\s+\S|-----begin'
+                then '(hidden)'
+            when o.option_value ~ E'[\n\r]|^''' then quote_literal(o.option_value)
+            else o.option_value
+        end, E'\n' order by o.option_name collate "C")
+        from pg_options_to_table(a.attfdwoptions) o
+    ) end as foreign_options
 -- A column that an older server lacks falls through to the row of the same name outside.
 from (select ''::"char" as attcompression) as older
 cross join lateral (

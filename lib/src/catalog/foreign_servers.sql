@@ -7,13 +7,19 @@ select
     s.srvtype as type,
     -- version: the text of `VERSION`
     s.srvversion as version,
-    -- options: sorted. The values of passwords, keys and the like are never shown, and so not compared: `(hidden)` says
-    -- that there is one
+    -- options: sorted, a line each. The values of passwords, keys and the like are never shown, and so not compared:
+    -- `(hidden)` says that there is one
     case when s.srvoptions is not null then (
         select string_agg(o.option_name || '=' || case
-            when o.option_name ~* 'pass|pwd|secret|token|key|credential|private|authorization'
-                or o.option_value ~* '(pass|pwd|secret|token|key)[a-z_]*\s*[=:]|://[^/@]*:[^/@]*@'
-            then '(hidden)' else o.option_value end, ', ' order by o.option_name collate "C")
+            when o.option_value ~* '^(true|false|on|off|yes|no)$' then o.option_value
+            when o.option_name ~* 'pass(?!ive|thr|word_enc)|pwd|secret|token|credential|private|auth(?!or(s|$|_))|jwt|bearer'
+                    '|cookie|signature|(?<!primary_)key(?!space|word|_?col)|(^|[^a-z])(sig|sas|sid|pat)([^a-z]|$)'
+                or o.option_value ~* '(pass|pwd|secret|token|credential|key|auth|signature|sas|sig)[a-z_]*["'']?\s*[=:]'
+                    '|://[^@]*:[^@]*@|^[^\s/@]+/[^\s/@]+@|(^|\s)(-u|--user|--pass)|(basic|bearer)\s+\S|-----begin'
+                then '(hidden)'
+            when o.option_value ~ E'[\n\r]|^''' then quote_literal(o.option_value)
+            else o.option_value
+        end, E'\n' order by o.option_name collate "C")
         from pg_options_to_table(s.srvoptions) o
     ) end as options,
     -- owner: the owner

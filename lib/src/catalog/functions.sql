@@ -28,9 +28,21 @@ select
     case when p.proretset then p.prorows end as rows,
     -- support: the planner support function
     case when p.prosupport <> 0 then p.prosupport::regproc end as support,
-    -- settings: what `SET` gives it, sorted
-    case when p.proconfig is not null
-        then array_to_string(array(select o from unnest(p.proconfig) o order by o collate "C"), E'\n') end as settings,
+    -- settings: what `SET` gives it, sorted, a line each; of passwords, keys and the like only `(hidden)`: neither shown
+    -- nor compared
+    case when p.proconfig is not null then (
+        select string_agg(o.option_name || '=' || case
+            when o.option_value ~* '^(true|false|on|off|yes|no)$' then o.option_value
+            when o.option_name ~* 'pass(?!ive|thr|word_enc)|pwd|secret|token|credential|private|auth(?!or(s|$|_))|jwt|bearer'
+                    '|cookie|signature|(?<!primary_)key(?!space|word|_?col)|(^|[^a-z])(sig|sas|sid|pat)([^a-z]|$)'
+                or o.option_value ~* '(pass|pwd|secret|token|credential|key|auth|signature|sas|sig)[a-z_]*["'']?\s*[=:]'
+                    '|://[^@]*:[^@]*@|^[^\s/@]+/[^\s/@]+@|(^|\s)(-u|--user|--pass)|(basic|bearer)\s+\S|-----begin'
+                then '(hidden)'
+            when o.option_value ~ E'[\n\r]|^''' then quote_literal(o.option_value)
+            else o.option_value
+        end, E'\n' order by o.option_name collate "C")
+        from pg_options_to_table(p.proconfig) o
+    ) end as settings,
     -- transforms: the types of `TRANSFORM`, sorted
     case when p.protrftypes is not null then (
         select string_agg(format_type(type, null), ', ' order by format_type(type, null) collate "C")

@@ -41,9 +41,21 @@ select
     marked.clustered as cluster_index,
     -- server: of a foreign table
     server.srvname as server,
-    -- foreign_options: of a foreign table, sorted
-    case when ft.ftoptions is not null
-        then array_to_string(array(select o from unnest(ft.ftoptions) o order by o collate "C"), ', ') end as foreign_options
+    -- foreign_options: of a foreign table, sorted, a line each; of passwords, keys and the like only `(hidden)`:
+    -- neither shown nor compared
+    case when ft.ftoptions is not null then (
+        select string_agg(o.option_name || '=' || case
+            when o.option_value ~* '^(true|false|on|off|yes|no)$' then o.option_value
+            when o.option_name ~* 'pass(?!ive|thr|word_enc)|pwd|secret|token|credential|private|auth(?!or(s|$|_))|jwt|bearer'
+                    '|cookie|signature|(?<!primary_)key(?!space|word|_?col)|(^|[^a-z])(sig|sas|sid|pat)([^a-z]|$)'
+                or o.option_value ~* '(pass|pwd|secret|token|credential|key|auth|signature|sas|sig)[a-z_]*["'']?\s*[=:]'
+                    '|://[^@]*:[^@]*@|^[^\s/@]+/[^\s/@]+@|(^|\s)(-u|--user|--pass)|(basic|bearer)\s+\S|-----begin'
+                then '(hidden)'
+            when o.option_value ~ E'[\n\r]|^''' then quote_literal(o.option_value)
+            else o.option_value
+        end, E'\n' order by o.option_name collate "C")
+        from pg_options_to_table(ft.ftoptions) o
+    ) end as foreign_options
 from pg_class c
 join pg_namespace n on n.oid = c.relnamespace
 left join pg_am am on am.oid = c.relam

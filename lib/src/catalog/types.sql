@@ -110,7 +110,9 @@ left join lateral (
         string_agg(quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.atttypmod)
             || coalesce(' COLLATE ' || quote_ident(s.nspname) || '.' || quote_ident(co.collname), ''),
             E'\n' order by a.attnum) as attributes,
-        string_agg(quote_ident(a.attname) || ': ' || d.description, E'\n' order by a.attnum) as comments
+        string_agg(quote_ident(a.attname) || ': '
+            || case when d.description ~ E'[\n\r]|^''' then quote_literal(d.description)
+                else d.description end, E'\n' order by a.attnum) as comments
     from pg_attribute a
     join pg_type at on at.oid = a.atttypid
     left join pg_collation co on co.oid = a.attcollation and a.attcollation <> at.typcollation

@@ -94,7 +94,9 @@ left join (
     group by 1
 ) defaults on defaults.adrelid = c.oid
 left join (
-    select d.objoid, string_agg(quote_ident(a.attname) || ' ' || d.description, E'\n' order by a.attname) as texts
+    select d.objoid, string_agg(quote_ident(a.attname) || ' '
+        || case when d.description ~ E'[\n\r]|^''' then quote_literal(d.description)
+            else d.description end, E'\n' order by a.attname) as texts
     from pg_description d
     join pg_class v on v.oid = d.objoid and v.relkind in ('v', 'm')
     join pg_attribute a on a.attrelid = d.objoid and a.attnum = d.objsubid

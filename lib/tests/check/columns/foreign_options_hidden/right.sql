@@ -1,0 +1,1 @@
+create foreign table t (a int options ("key" 'false')) server s;

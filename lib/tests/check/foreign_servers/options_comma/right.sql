@@ -1,0 +1,1 @@
+create server s foreign data wrapper w options (x '1', y '2');

@@ -1,0 +1,1 @@
+create server s foreign data wrapper w options (url 'http://h:80/x');

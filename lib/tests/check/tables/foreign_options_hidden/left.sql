@@ -1,0 +1,1 @@
+create foreign table t (a int) server s options (api_key 'geheim', file 'a');

@@ -1,0 +1,1 @@
+create foreign table t (a int) server s options (file 'a');

@@ -1,0 +1,1 @@
+comment on column v.a is E'one\nb two';
