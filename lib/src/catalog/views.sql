@@ -47,9 +47,14 @@ select
             select a.attname,
                 case acl.grantee when c.relowner then '(owner)' when 0 then 'public'
                     else quote_ident(pg_get_userbyid(acl.grantee)) end as grantee,
-                string_agg(distinct acl.privilege_type || case when acl.is_grantable then '*' else '' end, ', ')
-                    as privileges
-            from pg_attribute a cross join aclexplode(a.attacl) acl
+                string_agg(acl.privilege_type || case when acl.grantable then '*' else '' end, ', '
+                    order by acl.privilege_type collate "C") as privileges
+            from pg_attribute a
+            -- Whoever granted it.
+            cross join lateral (
+                select grantee, privilege_type, bool_or(is_grantable) as grantable
+                from aclexplode(a.attacl) group by 1, 2
+            ) acl
             where a.attrelid = c.oid and a.attacl is not null
             group by 1, 2
         ) grantees

@@ -1,0 +1,3 @@
+set role pum_a;
+grant select (a) on v to pum_b;
+reset role;
