@@ -137,7 +137,7 @@ pub use file::write_file;
 pub use history::{Entry, History, TableName};
 pub use programs::{fetch_programs, find_program, program_version};
 pub use rehearsal::{CarriedOut, Expected, Rehearsal, RehearsalOptions, rehearse};
-pub use report::{Count, HtmlOptions, NotCounted, Report, Side, TextOptions};
+pub use report::{Count, HtmlOptions, LeftOut, NotCounted, Report, Side, TextOptions};
 pub use rows::MoreRows;
 pub use run::{Cancel, Event, Run};
 pub use script::{Script, Statement, Statements, Value, Variables};

@@ -24,6 +24,7 @@ pub struct Report {
     right: Side,
     diff: Diff,
     ignored: Vec<&'static str>,
+    left_out: LeftOut,
     not_counted: Vec<NotCounted>,
     not_compared: Vec<Kind>,
     expected: Vec<Difference>,
@@ -40,6 +41,53 @@ pub struct Side {
     pub target: String,
     /// The version of its server, such as `15.18`.
     pub server_version: String,
+}
+
+/// What was left out by name, on both sides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Schemas.
+    pub schemas: Vec<String>,
+    /// Patterns for objects.
+    pub objects: Vec<String>,
+    /// Patterns for columns.
+    pub columns: Vec<String>,
+    /// Schema and name of the table of upgrades.
+    pub upgrades_table: Option<(String, String)>,
+}
+
+impl LeftOut {
+    fn of(filter: &Filter) -> LeftOut {
+        let mut schemas = filter.exclude_schemas.clone();
+        schemas.sort();
+        schemas.dedup();
+        LeftOut {
+            schemas,
+            objects: filter.exclude.iter().map(ToString::to_string).collect(),
+            columns: filter.exclude_fields.clone(),
+            upgrades_table: filter.upgrades_table.clone(),
+        }
+    }
+
+    /// Such as `schemas lk; objects public.*; columns zz%`, escaped; empty when it is nothing.
+    fn told(&self) -> String {
+        let table: Vec<String> = self
+            .upgrades_table
+            .iter()
+            .map(|(schema, table)| format!("{schema}.{table}"))
+            .collect();
+        let parts = [
+            ("schemas", &self.schemas),
+            ("objects", &self.objects),
+            ("columns", &self.columns),
+            ("table", &table),
+        ];
+        let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+        let parts: Vec<String> = parts
+            .map(|(what, names)| format!("{what} {}", escape::escape(&names.join(", "))))
+            .collect();
+        parts.join("; ")
+    }
 }
 
 /// Differences that were found and do not count, because their class is off.
@@ -95,6 +143,7 @@ impl Report {
             right,
             diff,
             ignored: names,
+            left_out: LeftOut::of(filter),
             not_counted: counts
                 .into_iter()
                 .map(|(class, differences)| NotCounted { class, differences })
@@ -252,6 +301,11 @@ impl Report {
     /// Kinds and classes that were left out, by name.
     pub fn ignored(&self) -> &[&'static str] {
         &self.ignored
+    }
+
+    /// What was left out by name.
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// What should be known besides, such as differences that may be spelling only.

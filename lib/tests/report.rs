@@ -60,7 +60,19 @@ fn kinds_schemas_and_columns_can_be_left_out() {
     };
     let report = compare(&left, &right, &filter);
     assert_eq!(differences(&report), ["column s.t.d"]);
-    assert!(report.to_text(&TextOptions::default()).contains("ignored: views\n"));
+    let text = report.to_text(&TextOptions::default());
+    assert!(
+        text.contains("ignored: views\nleft out: schemas gone; columns fk\\_%\n"),
+        "{text}"
+    );
+    for told in [report.to_html(&pum::HtmlOptions::default()), report.to_junit()] {
+        assert!(told.contains("schemas gone; columns fk\\_%"), "{told}");
+    }
+    assert!(
+        report.to_json().contains("\"columns\": [\n      \"fk\\\\_%\""),
+        "{}",
+        report.to_json()
+    );
 }
 
 #[test]
@@ -137,6 +149,7 @@ fn json_has_its_stable_form() {
             "expected_and_gone": [],
             "not_counted": [],
             "ignored": [],
+            "left_out": {"schemas": [], "objects": [], "columns": [], "upgrades_table": null},
             "not_compared": [],
             "warnings": [],
         })
@@ -156,6 +169,7 @@ fn json_has_its_stable_form() {
             "expected_and_gone",
             "not_counted",
             "ignored",
+            "left_out",
             "not_compared",
             "warnings"
         ]

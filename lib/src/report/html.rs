@@ -140,6 +140,7 @@ struct Notes {
     expected: Vec<Plain>,
     gone: Vec<String>,
     ignored: String,
+    left_out: String,
     not_compared: String,
 }
 
@@ -441,6 +442,7 @@ fn notes(report: &Report) -> Notes {
             .map(|name| escape(&name))
             .collect(),
         ignored: report.ignored.join(", ").replace('_', " "),
+        left_out: report.left_out.told(),
         not_compared: report
             .not_compared
             .iter()
@@ -456,6 +458,7 @@ impl Notes {
             && self.expected.is_empty()
             && self.gone.is_empty()
             && self.ignored.is_empty()
+            && self.left_out.is_empty()
             && self.not_compared.is_empty()
     }
 }

@@ -31,10 +31,25 @@ struct Document<'a> {
     not_counted: Vec<NotCounted>,
     /// The kinds and classes that were left out.
     ignored: &'a [&'static str],
+    left_out: LeftOut<'a>,
     /// The kinds that could not be compared, because a snapshot does not hold them.
     not_compared: Vec<&'static str>,
     /// What should be known besides.
     warnings: &'a [String],
+}
+
+/// What was left out by name, on both sides.
+#[derive(Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+struct LeftOut<'a> {
+    /// Schemas.
+    schemas: &'a [String],
+    /// Patterns for objects.
+    objects: &'a [String],
+    /// Patterns for columns.
+    columns: &'a [String],
+    /// The table of upgrades, schema.table; null where none is known.
+    upgrades_table: Option<String>,
 }
 
 /// One of the two databases.
@@ -165,6 +180,16 @@ pub(super) fn render(report: &Report) -> String {
             })
             .collect(),
         ignored: &report.ignored,
+        left_out: LeftOut {
+            schemas: &report.left_out.schemas,
+            objects: &report.left_out.objects,
+            columns: &report.left_out.columns,
+            upgrades_table: report
+                .left_out
+                .upgrades_table
+                .as_ref()
+                .map(|(schema, table)| format!("{schema}.{table}")),
+        },
         not_compared: report.not_compared.iter().map(|kind| kind.name()).collect(),
         warnings: &report.warnings,
     };

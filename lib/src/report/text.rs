@@ -122,6 +122,10 @@ impl Writer {
         if !report.ignored.is_empty() {
             self.line(format!("ignored: {}", report.ignored.join(", ")));
         }
+        let left_out = report.left_out.told();
+        if !left_out.is_empty() {
+            self.line(format!("left out: {left_out}"));
+        }
         self.line("");
         let verdict = match report.total() {
             0 => self.painted(GREEN, "No differences."),
