@@ -265,15 +265,45 @@ pub(crate) fn not_of_the_form(path: &Path, text: &str, error: &serde_json::Error
     })
 }
 
-/// The error of a JSON file of another form, perhaps a newer one.
+/// The error of a JSON file of another form: one of ours in the wrong place, or perhaps a newer one.
 pub(crate) fn other_form(path: &Path, found: &str, wanted: &str) -> Error {
-    Error::new(
-        ErrorKind::Usage,
-        format!(
-            "\"{}\" is of the form \"{}\", and this version of pum reads {wanted}",
-            path.display(),
-            found.escape_debug()
+    let (what, hint) = match found {
+        "pum/check/1" => (
+            "a report of check",
+            "give the file that check --write-expected or snapshot wrote",
         ),
-    )
-    .with_hint("a newer version of pum may read it")
+        "pum/snapshot/1" => (
+            "a snapshot",
+            "it stands in the place of a database, as in check -p2 FILE.json",
+        ),
+        FORM => ("a file of known differences", "it is given with --expect"),
+        _ => ("", "a newer version of pum may read it"),
+    };
+    let path = path.display();
+    let message = if what.is_empty() {
+        let found = found.escape_debug();
+        format!("\"{path}\" is of the form \"{found}\", and this version of pum reads {wanted}")
+    } else {
+        format!("\"{path}\" is {what}, and a file of the form {wanted} is needed")
+    };
+    Error::new(ErrorKind::Usage, message).with_hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_ours_in_the_wrong_place_is_called_what_it_is() {
+        for (found, what) in [
+            ("pum/check/1", "a report of check"),
+            ("pum/snapshot/1", "a snapshot"),
+            (FORM, "known differences"),
+            ("pum/snapshot/2", "this version of pum reads"),
+        ] {
+            let error = other_form(Path::new("f"), found, "x");
+            assert!(error.message().contains(what), "{error}");
+            assert_eq!(error.hint().unwrap().contains("newer"), found.ends_with('2'));
+        }
+    }
 }
