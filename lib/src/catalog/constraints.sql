@@ -112,10 +112,13 @@ left join lateral (
 left join pg_class ic on ic.oid = i.indexrelid
 left join pg_constraint parent on parent.oid = k.conparentid
 left join (
-    select tgconstraint,
-        string_agg(distinct case tgenabled when 'D' then 'disabled' when 'R' then 'replica' else 'always' end
-            || ' on ' || tgrelid::regclass, ', ') as triggers
-    from pg_trigger where tgisinternal and tgenabled <> 'O' and tgconstraint <> 0
+    select tgconstraint, string_agg(text, ', ' order by text collate "C") as triggers
+    from (
+        select distinct tgconstraint,
+            case tgenabled when 'D' then 'disabled' when 'R' then 'replica' else 'always' end
+                || ' on ' || tgrelid::regclass as text
+        from pg_trigger where tgisinternal and tgenabled <> 'O' and tgconstraint <> 0
+    ) switched
     group by tgconstraint
 ) disabled on disabled.tgconstraint = k.oid
 left join (

@@ -1,0 +1,2 @@
+alter table a disable trigger all;
+alter table "B" disable trigger all;
