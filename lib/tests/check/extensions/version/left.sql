@@ -1,1 +1,1 @@
-create extension postgres_fdw;
+-- Nothing.

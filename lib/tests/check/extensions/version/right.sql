@@ -1,2 +1,1 @@
-create extension postgres_fdw;
-update pg_extension set extversion = '0.9' where extname = 'postgres_fdw';
+update pg_extension set extversion = '0.9' where extname = 'plpgsql';
