@@ -1,1 +1,1 @@
-revoke execute on function postgres_fdw_get_connections() from public;
+revoke execute on function postgres_fdw_handler() from public;

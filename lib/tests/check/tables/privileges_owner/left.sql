@@ -1,1 +1,2 @@
-revoke delete on t from current_user;
+revoke all on t from current_user;
+grant select on t to current_user;
