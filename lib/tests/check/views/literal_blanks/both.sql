@@ -1,1 +1,1 @@
-create table t (a int);
+create table t (a int); create table u (b int);

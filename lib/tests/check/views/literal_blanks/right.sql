@@ -1,1 +1,1 @@
-create view v as select 'a b'::text as x, a from t;
+create view v as select 'a b'::text as x, a from t, u;

@@ -1,1 +1,1 @@
-create view v as select a, 'a b'::text as x from t;
+create view v as select a, 'a b'::text as x from t, u;
