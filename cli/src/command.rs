@@ -254,9 +254,12 @@ pub(crate) struct Comparison {
 
 fn ignore_help() -> String {
     let kinds: Vec<&str> = KINDS.iter().map(|kind| kind.name()).collect();
+    let on = Class::ALL.into_iter().filter(|class| class.on_by_default());
+    let on: Vec<&str> = on.map(Class::name).collect();
     format!(
-        "Leave out kinds of objects: {}; or classes of differences, as --include has them",
-        kinds.join(", ")
+        "Leave out kinds of objects: {}; or classes of differences: those of --include, and {}",
+        kinds.join(", "),
+        on.join(", ")
     )
 }
 

@@ -6,6 +6,7 @@
 //! is no attribute: by it the queries in `catalog/every/` give objects of every kind what all can have.
 
 mod filter;
+mod moment;
 mod objects;
 
 use std::collections::{BTreeMap, HashMap};
@@ -19,6 +20,7 @@ use crate::connection::{Connection, Rows, ServerVersion, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
 
 pub use filter::{Filter, Pattern};
+use moment::Moment;
 pub(crate) use objects::{IDENTITY, OWNER_TABLE, Object, Objects};
 
 /// A kind of objects, such as `tables`. The order of [`KINDS`] is the order of every list of kinds.
@@ -231,6 +233,10 @@ impl fmt::Display for ObjectId {
 pub struct Catalog {
     target: String,
     server_version: ServerVersion,
+    /// Which database it is; empty when that is not known.
+    database: String,
+    /// Whether the structure was changed while it was read, however often.
+    torn: bool,
     kinds: BTreeMap<Kind, Objects>,
 }
 
@@ -240,10 +246,9 @@ const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; \
      set local jit = off; set local max_parallel_workers_per_gather = 0; \
      set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = postgres; \
      set local extra_float_digits = 1; set local bytea_output = hex; set local lc_monetary = 'C'; \
-     set local quote_all_identifiers = off; set local standard_conforming_strings = on; \
-     select set_config('lock_timeout', '30s', true) where current_setting('lock_timeout') = '0'";
+     set local quote_all_identifiers = off; set local standard_conforming_strings = on; ";
 
-/// How often the catalog is read again when objects vanish meanwhile.
+/// How often the catalog is read when the structure is changed meanwhile.
 const ATTEMPTS: usize = 3;
 
 impl Catalog {
@@ -254,7 +259,7 @@ impl Catalog {
     /// # Errors
     /// What the server refused, the connection lost, the run cancelled; a pattern of the filter that `LIKE` refuses.
     pub fn read(connection: &mut Connection, filter: &Filter) -> Result<Catalog> {
-        Catalog::read_until(connection, filter, "; commit")
+        Catalog::read_until(connection, filter, &format!("; commit{}", moment::END))
     }
 
     /// Reads the catalog and leaves its transaction open, so that more can be read of the same moment and with the same
@@ -286,7 +291,8 @@ impl Catalog {
         loop {
             let begin = "begin isolation level repeatable read read only; ";
             match read_here(connection, filter, begin, end) {
-                Ok(catalog) => return Ok(catalog),
+                Ok(catalog) if !catalog.torn || attempt == ATTEMPTS => return Ok(catalog),
+                Ok(_) => attempt += 1,
                 Err(error) => {
                     connection.rollback();
                     if attempt == ATTEMPTS || !vanished(&error) {
@@ -306,6 +312,16 @@ impl Catalog {
     /// The server it was read from.
     pub fn server_version(&self) -> &ServerVersion {
         &self.server_version
+    }
+
+    /// Whether another catalog was read from the same database.
+    pub(crate) fn is_of_the_same_database(&self, other: &Catalog) -> bool {
+        !self.database.is_empty() && self.database == other.database
+    }
+
+    /// Whether the structure was changed while it was read, and some of its texts may be of a later moment than others.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn
     }
 
     /// A digest of every object and attribute that was read. Equal catalogs have equal fingerprints.
@@ -350,6 +366,8 @@ impl Catalog {
         Ok(Catalog {
             target: self.target.clone(),
             server_version: self.server_version.clone(),
+            database: self.database.clone(),
+            torn: self.torn,
             kinds,
         })
     }
@@ -359,6 +377,8 @@ impl Catalog {
         Catalog {
             target,
             server_version,
+            database: String::new(),
+            torn: false,
             kinds,
         }
     }
@@ -379,7 +399,7 @@ fn read_here(connection: &mut Connection, filter: &Filter, begin: &str, end: &st
         .collect();
     let every: Vec<&str> = EVERY.iter().map(|(_, _, query)| *query).collect();
     let queries: Vec<&str> = every.into_iter().chain(read.iter().map(|kind| kind.query())).collect();
-    let mut message = format!("{begin}{SETTINGS}");
+    let mut message = format!("{begin}{SETTINGS}{}", moment::BEGIN);
     for query in &queries {
         message.push_str(";\n");
         for line in query.lines().filter(|line| !line.trim_start().starts_with("--")) {
@@ -390,20 +410,21 @@ fn read_here(connection: &mut Connection, filter: &Filter, begin: &str, end: &st
     message.push_str(end);
     let mut annotations = Annotations { values: Vec::new() };
     let mut kinds = BTreeMap::new();
+    let mut moment = Moment::default();
     let mut number = 0_usize;
     connection
         .queries(&message, |rows| {
-            // The first result is that of the settings.
             let place = number;
             number += 1;
             match place.checked_sub(1 + EVERY.len()) {
-                _ if place == 0 => {}
+                _ if place == 0 => moment = Moment::begin(&rows),
                 None => annotations.add(EVERY[place - 1].1, &rows, filter),
-                Some(place) => {
-                    if let Some(kind) = read.get(place) {
+                Some(place) => match read.get(place) {
+                    Some(kind) => {
                         kinds.insert(*kind, objects(*kind, &rows, &annotations, filter)?);
                     }
-                }
+                    None => moment.end(&rows),
+                },
             }
             Ok(())
         })
@@ -420,8 +441,10 @@ fn read_here(connection: &mut Connection, filter: &Filter, begin: &str, end: &st
             }
         })?;
     Ok(Catalog {
+        torn: moment.has_passed(connection)?,
         target: connection.target().to_string(),
         server_version: connection.server_version(),
+        database: moment.database,
         kinds,
     })
 }

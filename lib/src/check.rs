@@ -105,6 +105,16 @@ pub fn check<'l, 'r>(
     let mut warnings = spelling::settle(&mut diff, &mut left, &mut right)?;
     warnings.extend(missing_attributes([&left.0, &right.0]));
     warnings.extend(rows.warnings);
+    if left.0.is_of_the_same_database(&right.0) {
+        warnings.push("both sides are one and the same database".to_owned());
+    }
+    for (side, (catalog, _)) in [("left", &left), ("right", &right)] {
+        if catalog.is_torn() {
+            warnings.push(format!(
+                "the structure of the {side} database was changed while it was read, each time: compare again when it is at rest"
+            ));
+        }
+    }
     let apart = class::classify(&mut diff, [&left.0, &right.0], filter);
     let mut differences = diff.take();
     differences.extend(rows.differences);

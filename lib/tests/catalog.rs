@@ -72,3 +72,51 @@ fn objects_that_vanish_while_reading_are_no_failure() {
         });
     }
 }
+
+#[test]
+fn a_structure_that_is_changed_while_it_is_read_is_read_again() {
+    let target = support::database("changing");
+    let name = support::database("changing_too");
+    let mut other = Connection::open_for_scripts(&target, &Run::new()).unwrap();
+    other.execute("create view v as select 1 as one").unwrap();
+    let report = pum::check(&target, &target, &Filter::default(), &Run::new()).unwrap();
+    assert_eq!(report.warnings(), ["both sides are one and the same database"]);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                other
+                    .execute(&format!("create or replace view v as select {number} as one"))
+                    .unwrap();
+            }
+        });
+        let report = pum::check(&target, &name, &Filter::default(), &Run::new()).unwrap();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(
+            report.warnings(),
+            [
+                "the structure of the left database was changed while it was read, each time: compare again when it is at rest"
+            ]
+        );
+    });
+    let report = pum::check(&target, &name, &Filter::default(), &Run::new()).unwrap();
+    assert_eq!((report.warnings().len(), report.differences().len()), (0, 1));
+    // Other writers do not change the structure.
+    let mut other = Connection::open_for_scripts(&target, &Run::new()).unwrap();
+    other.execute("create table t (a int)").unwrap();
+    stop.store(false, std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                other.execute("insert into t values (1)").unwrap();
+                other.execute("create temp table x (a int); drop table x").unwrap();
+            }
+        });
+        let report = pum::check(&target, &name, &Filter::default(), &Run::new()).unwrap();
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(report.warnings().is_empty(), "{:?}", report.warnings());
+    });
+}

@@ -123,6 +123,8 @@ struct Shown {
 
 /// An attribute that fits into a line.
 struct Values {
+    /// What stands where there is no value.
+    nothing: &'static str,
     name: String,
     left: Option<String>,
     right: Option<String>,
@@ -275,7 +277,9 @@ fn shown(item: &Item<'_>, budget: &mut Budget) -> Shown {
                 comparison.unfolded = budget.unfolds(comparison.shown_rows());
                 shown.comparisons.push(comparison);
             } else {
-                shown.values.push(values(attribute));
+                shown
+                    .values
+                    .push(values(attribute, difference.nothing(&attribute.name)));
             }
         }
     } else {
@@ -308,8 +312,9 @@ fn words(change: Change) -> &'static str {
     }
 }
 
-fn values(attribute: &AttributeChange) -> Values {
+fn values(attribute: &AttributeChange, nothing: &'static str) -> Values {
     Values {
+        nothing,
         name: escape(&attribute.name),
         left: attribute.left.as_deref().map(marked),
         right: attribute.right.as_deref().map(marked),

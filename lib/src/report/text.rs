@@ -37,6 +37,9 @@ impl Default for TextOptions {
 /// How long one pair of definitions may be compared line by line before the rest is given as a block.
 const PATIENCE: Duration = Duration::from_millis(500);
 
+/// How many rows of a table are told unless everything is.
+const ROWS: usize = 20;
+
 /// How many rows of a summary need their sum by kind before them.
 const MANY: usize = 40;
 
@@ -174,8 +177,21 @@ impl Writer {
         for group in groups(report.differences()) {
             self.line("");
             self.line(self.painted(BOLD, &escape(&group.name())));
+            let shown = if self.options.verbosity > 1 { usize::MAX } else { ROWS };
+            let mut rows = 0;
             for item in &group.items {
+                if item.difference.object.kind == Kind::DATA {
+                    rows += 1;
+                    if rows > shown {
+                        continue;
+                    }
+                }
                 self.difference(item);
+            }
+            let more = rows.saturating_sub(shown);
+            if more > 0 {
+                let differ = if more == 1 { "row differs" } else { "rows differ" };
+                self.line(format!("    ... {more} more {differ}, see -v 2"));
             }
         }
     }
@@ -205,7 +221,7 @@ impl Writer {
         match difference.change {
             Change::Changed => {
                 for attribute in &difference.attributes {
-                    self.attribute(&told(difference, attribute));
+                    self.attribute(&told(difference, attribute), difference.nothing(&attribute.name));
                 }
             }
             _ if self.options.verbosity > 1 => {
@@ -240,9 +256,9 @@ impl Writer {
         }
     }
 
-    fn attribute(&mut self, attribute: &AttributeChange) {
+    fn attribute(&mut self, attribute: &AttributeChange, nothing: &str) {
         let name = escape(&attribute.name);
-        let value = |value: &Option<String>| value.as_deref().map_or("none".to_owned(), marked);
+        let value = |value: &Option<String>| value.as_deref().map_or(nothing.to_owned(), marked);
         let (left, right) = (
             attribute.left.as_deref().unwrap_or(""),
             attribute.right.as_deref().unwrap_or(""),
