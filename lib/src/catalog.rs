@@ -243,7 +243,7 @@ pub struct Catalog {
 /// Texts depend on these settings, which a database or a role may set otherwise. PostgreSQL's own functions lock some of
 /// what they describe as every reader does; whoever keeps readers out is not waited for without end.
 const SETTINGS: &str = "set local search_path = pg_catalog, pg_temp; \
-     set local jit = off; set local max_parallel_workers_per_gather = 0; \
+     set local jit = off; set local max_parallel_workers_per_gather = 0; set local work_mem = '64MB'; \
      set local timezone = 'UTC'; set local datestyle = 'ISO, YMD'; set local intervalstyle = postgres; \
      set local extra_float_digits = 1; set local bytea_output = hex; set local lc_monetary = 'C'; \
      set local quote_all_identifiers = off; set local standard_conforming_strings = on; ";

@@ -48,15 +48,6 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// What an attribute is that has no value: no privileges on record are those that every new object of the kind has.
-    pub(crate) fn nothing(&self, attribute: &str) -> &'static str {
-        if attribute == "privileges" && self.object.kind.name() != "columns" {
-            "default"
-        } else {
-            "none"
-        }
-    }
-
     /// Whether an attribute is among those that differ.
     pub(crate) fn has(&self, attribute: &str) -> bool {
         self.attributes.iter().any(|known| known.name == attribute)

@@ -136,6 +136,10 @@ pub use expectation::Expectations;
 pub use file::write_file;
 pub use history::{Entry, History, TableName};
 pub use programs::{fetch_programs, find_program, program_version};
+pub use rehearsal::evidence::{
+    Evidence, HeldLock, KeepsOut, Place, Rewrite, Scan, SequenceChange, StatementEvidence, StepEvidence, TableChange,
+    Wait, Waiter,
+};
 pub use rehearsal::{CarriedOut, Expected, Rehearsal, RehearsalOptions, rehearse};
 pub use report::{Count, HtmlOptions, LeftOut, NotCounted, Report, Side, TextOptions};
 pub use rows::MoreRows;

@@ -2,10 +2,12 @@
 //! provided that it still is what was rehearsed.
 
 mod copy;
+pub(crate) mod evidence;
 mod expected;
 
 use std::path::PathBuf;
 
+use evidence::{Data, Evidence, Recorder};
 pub use expected::Expected;
 
 use crate::catalog::{Catalog, Filter, Fingerprint};
@@ -22,7 +24,7 @@ use crate::script::file_digests;
 use crate::server::{PrivateDirectory, Server, ServerOptions};
 use crate::target::Target;
 use crate::upgrade::{
-    Applied, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database, upgrade, upgrade_under,
+    Applied, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database, upgrade_seen, upgrade_under,
 };
 
 /// How to rehearse.
@@ -91,6 +93,7 @@ pub struct Rehearsal {
     fingerprint: Fingerprint,
     scripts: Vec<(PathBuf, String)>,
     applied: Applied,
+    evidence: Evidence,
     restored: Restored,
     report: Report,
     // The copy lives as long as the rehearsal: production is compared with it afterwards. A session on it keeps another
@@ -240,7 +243,15 @@ impl Flow<'_> {
             allow_near_misses: true,
             ..options.upgrade.clone()
         };
-        let applied = upgrade(&test, &upgrade_options, Some(&plan), self.run)?;
+        let before = Data::read(&test, &options.upgrade.table, options.jobs, self.run)?;
+        let mut recorder = Recorder::start(&test, self.run)?;
+        let applied = upgrade_seen(&test, &upgrade_options, &plan, &mut recorder, self.run)?;
+        let mut evidence = recorder.end()?;
+        let after = Data::read(&test, &options.upgrade.table, options.jobs, self.run)?;
+        let (data, sequences, not_told) = before.changes(&after);
+        evidence.data = data;
+        evidence.sequences = sequences;
+        evidence.not_measured.extend(not_told);
 
         let comparison = match &snapshot_file {
             Some(_) => None,
@@ -273,6 +284,7 @@ impl Flow<'_> {
             fingerprint,
             scripts,
             applied,
+            evidence,
             restored,
             report,
             _held: held,
@@ -429,6 +441,11 @@ impl Rehearsal {
         &self.applied
     }
 
+    /// What was measured while the copy was upgraded.
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
     /// What the restore passed over.
     pub fn restored(&self) -> &Restored {
         &self.restored
@@ -476,6 +493,7 @@ impl Rehearsal {
             &deltas,
             options,
             Some((&self.plan, &self.scripts)),
+            None,
             run,
         )?;
         run.emit(Event::Phase {

@@ -4,6 +4,7 @@ mod apply;
 mod lock;
 mod plan;
 mod watch;
+mod witness;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,7 @@ pub use plan::{DeltaInfo, Info, Plan, Status, Step};
 
 use apply::{Application, Prepared, Source};
 pub(crate) use lock::{Lock, same_database};
+pub(crate) use witness::Witness;
 
 use crate::connection::Connection;
 use crate::delta::{Delta, Deltas, Language, Version};
@@ -284,17 +286,40 @@ pub fn upgrade(target: &Target, options: &UpgradeOptions, expected: Option<&Plan
         &deltas,
         options,
         expected.map(|plan| (plan, &[][..])),
+        None,
+        run,
+    )
+}
+
+/// The same, while somebody looks on.
+pub(crate) fn upgrade_seen(
+    target: &Target,
+    options: &UpgradeOptions,
+    expected: &Plan,
+    witness: &mut dyn Witness,
+    run: &Run,
+) -> Result<Applied> {
+    let deltas = Deltas::read(&options.directories)?;
+    let mut lock = Lock::take(target, &options.table, options.wait, run)?;
+    upgrade_under(
+        &mut lock,
+        target,
+        &deltas,
+        options,
+        Some((expected, &[][..])),
+        Some(witness),
         run,
     )
 }
 
 /// `expected`: the plan that must be the one to carry out, with the digests of its files where these are known.
-pub(crate) fn upgrade_under(
-    lock: &mut Lock,
-    target: &Target,
+pub(crate) fn upgrade_under<'a>(
+    lock: &'a mut Lock,
+    target: &'a Target,
     deltas: &Deltas,
-    options: &UpgradeOptions,
+    options: &'a UpgradeOptions,
     expected: Option<(&Plan, &[(PathBuf, String)])>,
+    witness: Option<&'a mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
     let mut history = read_history(lock.connection(), &options.table)?;
@@ -329,7 +354,7 @@ pub(crate) fn upgrade_under(
     }
     refuse_read_only(lock.connection(), target)?;
     extend(&mut history, lock.connection(), options)?;
-    Application::new(target, options, lock, &history, run).all(&plan, &steps)
+    Application::new(target, options, lock, &history, witness, run).all(&plan, &steps)
 }
 
 /// Adds what the upgrades table of pum 0.10 lacks, in a transaction of its own, whatever the defaults of the role are.

@@ -34,7 +34,7 @@ select
     -- nulls: `not distinct` where null equals null (PostgreSQL 15)
     case when i.indnullsnotdistinct then 'not distinct' end as nulls,
     -- method: the access method of an exclusion constraint
-    case when k.contype = 'x' then (select amname from pg_am where oid = ic.relam) end as method,
+    case when k.contype = 'x' then (select amname from pg_am where oid = i.relam) end as method,
     -- predicate: of an exclusion constraint
     case when k.contype = 'x' then pg_get_expr(i.indpred, i.indrelid) end as predicate,
     -- references: the table and columns that a foreign key points to
@@ -77,10 +77,10 @@ select
     -- parent: the constraint of the partitioned table that a partition's one belongs to
     case when parent.oid is not null then parent.conrelid::regclass || ' ' || quote_ident(parent.conname) end as parent,
     -- index_options: storage parameters of the index behind it, sorted
-    case when ic.reloptions is not null
-        then array_to_string(array(select o from unnest(ic.reloptions) o order by o collate "C"), ', ') end as index_options,
+    case when i.reloptions is not null
+        then array_to_string(array(select o from unnest(i.reloptions) o order by o collate "C"), ', ') end as index_options,
     -- tablespace: of the index behind it, where it is not the database's
-    case when ic.reltablespace <> 0 then (select spcname from pg_tablespace where oid = ic.reltablespace) end as tablespace,
+    case when i.reltablespace <> 0 then (select spcname from pg_tablespace where oid = i.reltablespace) end as tablespace,
     -- index_valid: whether that index is valid and ready
     case when not i.indisvalid then 'no' when not i.indisready then 'not ready' when i.indisvalid then 'yes' end
         as index_valid,
@@ -106,10 +106,9 @@ join pg_class c on c.oid = k.conrelid
 join pg_namespace n on n.oid = c.relnamespace
 left join lateral (
     select indexrelid, indrelid, indnatts, indnkeyatts, indkey, indclass, indcollation, indoption, indexprs, indpred,
-        indisvalid, indisready, indnullsnotdistinct
-    from pg_index
+        indisvalid, indisready, indnullsnotdistinct, ic.relam, ic.reloptions, ic.reltablespace
+    from pg_index join pg_class ic on ic.oid = indexrelid
 ) i on i.indexrelid = case when k.contype in ('p', 'u', 'x') then k.conindid end
-left join pg_class ic on ic.oid = i.indexrelid
 left join pg_constraint parent on parent.oid = k.conparentid
 left join (
     select tgconstraint, string_agg(text, ', ' order by text collate "C") as triggers

@@ -72,7 +72,7 @@ fn all_deltas(target: &Target, options: &UpgradeOptions, version: Option<Version
         max_version: version.or(options.max_version),
         ..options.clone()
     };
-    upgrade_under(&mut lock, target, &deltas, &options, None, run).map(drop)
+    upgrade_under(&mut lock, target, &deltas, &options, None, None, run).map(drop)
 }
 
 fn run_command(words: &[String], directory: Option<&Path>, target: &Target, run: &Run) -> Result<()> {

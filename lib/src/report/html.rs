@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use self::compare::Comparison;
 use super::escape::{escape, marked};
-use super::outline::{Group, Item, contents, groups};
+use super::outline::{Group, Item, contents, groups, nothing};
 use super::{Count, Report};
 use crate::diff::{AttributeChange, Change, Difference};
 use crate::{Kind, ObjectId};
@@ -279,7 +279,7 @@ fn shown(item: &Item<'_>, budget: &mut Budget) -> Shown {
             } else {
                 shown
                     .values
-                    .push(values(attribute, difference.nothing(&attribute.name)));
+                    .push(values(attribute, nothing(difference, &attribute.name)));
             }
         }
     } else {

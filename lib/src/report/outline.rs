@@ -108,6 +108,15 @@ fn is_right(difference: &Difference) -> bool {
     difference.change == Change::OnlyRight
 }
 
+/// What an attribute is that has no value: no privileges on record are those that every new object of the kind has.
+pub(super) fn nothing(difference: &Difference, attribute: &str) -> &'static str {
+    if attribute == "privileges" && difference.object.kind.name() != "columns" {
+        "default"
+    } else {
+        "none"
+    }
+}
+
 /// The table or view that an object belongs to.
 fn owner(difference: &Difference) -> Option<&str> {
     if !difference.object.relation.is_empty() {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use similar::{ChangeTag, TextDiff};
 
 use super::escape::{ended, escape, marked};
-use super::outline::{Item, contents, groups};
+use super::outline::{Item, contents, groups, nothing};
 use super::{Count, Report};
 use crate::catalog::Kind;
 use crate::diff::{AttributeChange, Change, Difference};
@@ -221,7 +221,7 @@ impl Writer {
         match difference.change {
             Change::Changed => {
                 for attribute in &difference.attributes {
-                    self.attribute(&told(difference, attribute), difference.nothing(&attribute.name));
+                    self.attribute(&told(difference, attribute), nothing(difference, &attribute.name));
                 }
             }
             _ if self.options.verbosity > 1 => {

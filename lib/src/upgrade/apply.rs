@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::lock::Lock;
 use super::plan::{Plan, Step};
 use super::watch::Watch;
+use super::witness::Witness;
 use super::{Applied, AppliedStep, UpgradeOptions};
 use crate::connection::{Connection, TransactionStatus};
 use crate::delta::Version;
@@ -70,6 +71,7 @@ pub(crate) struct Application<'a> {
     target: &'a Target,
     options: &'a UpgradeOptions,
     lock: &'a mut Lock,
+    witness: Option<&'a mut dyn Witness>,
     // None after it was lost, until the next step opens another.
     connection: Option<Connection>,
     watch: Watch,
@@ -84,12 +86,14 @@ impl<'a> Application<'a> {
         options: &'a UpgradeOptions,
         lock: &'a mut Lock,
         history: &History,
+        witness: Option<&'a mut dyn Witness>,
         run: &Run,
     ) -> Application<'a> {
         Application {
             target,
             options,
             lock,
+            witness,
             connection: None,
             watch: Watch::new(target, run),
             run: run.clone(),
@@ -155,14 +159,26 @@ impl<'a> Application<'a> {
             });
             let begun = Instant::now();
             self.lock.still_held()?;
+            self.step_begins(prepared)?;
             match &prepared.source {
                 Source::Python { .. } => self.python(prepared)?,
                 Source::Sql(script) if script.no_transaction() => self.without_transaction(prepared, script)?,
                 Source::Sql(_) => self.in_transaction(std::slice::from_ref(prepared))?,
             }
+            if let Some(witness) = &mut self.witness {
+                witness.transaction_ended()?;
+                witness.step_ended()?;
+            }
             self.finished(prepared, begun);
         }
         Ok(())
+    }
+
+    fn step_begins(&mut self, prepared: &Prepared) -> Result<()> {
+        match &mut self.witness {
+            Some(witness) => witness.step_begins(&prepared.step),
+            None => Ok(()),
+        }
     }
 
     fn together(&mut self, steps: &[Prepared]) -> Result<()> {
@@ -198,6 +214,9 @@ impl<'a> Application<'a> {
             let in_the_way = matches!(error.sqlstate(), Some("55P03" | "40P01" | "40001"));
             if !in_the_way {
                 return Err(error);
+            }
+            if let Some(witness) = &mut self.witness {
+                witness.rolled_back();
             }
             let blockers = self.watch.last_blockers();
             if attempt >= self.options.attempts {
@@ -235,6 +254,7 @@ impl<'a> Application<'a> {
         for (index, prepared) in steps.iter().enumerate() {
             let step_begun = Instant::now();
             if together {
+                self.step_begins(prepared)?;
                 self.run.emit(Event::StepStarted {
                     number: index + 1,
                     of: total,
@@ -260,11 +280,17 @@ impl<'a> Application<'a> {
             let milliseconds = u64::try_from(step_begun.elapsed().as_millis()).unwrap_or(u64::MAX);
             durations.push(milliseconds);
             if together {
+                if let Some(witness) = &mut self.witness {
+                    witness.step_ended()?;
+                }
                 self.run.emit(Event::StepFinished { milliseconds });
             }
         }
         let last = &steps[steps.len() - 1];
         self.commit(&Proof { transaction, row }, last)?;
+        if let Some(witness) = &mut self.witness {
+            witness.transaction_ended()?;
+        }
         if together {
             for (prepared, milliseconds) in steps.iter().zip(durations) {
                 self.done.push(AppliedStep {
@@ -300,7 +326,7 @@ impl<'a> Application<'a> {
                 total: Some(script.statement_count() as u64),
                 unit: "statements",
             });
-            run_statement(connection, &statement, &mut statements)?;
+            run_seen(connection, &statement, &mut statements, &mut self.witness)?;
         }
         self.prove(prepared, transaction, row, begun)?;
         Ok(row)
@@ -399,6 +425,9 @@ impl<'a> Application<'a> {
         }
         let connection = Connection::open_for_scripts(self.target, &self.run)?;
         self.watch.follow(connection.backend_pid());
+        if let Some(witness) = &mut self.witness {
+            witness.session(connection.backend_pid());
+        }
         self.connection = Some(connection);
         Ok(())
     }
@@ -435,18 +464,33 @@ impl<'a> Application<'a> {
     }
 }
 
-/// Runs one statement of a file, with the data that follow it there.
+/// Runs one statement of a file, with the data that follow it there. How many rows it returned or affected.
 pub(crate) fn run_statement(
     connection: &mut Connection,
     statement: &Statement,
     statements: &mut Statements,
-) -> Result<()> {
+) -> Result<u64> {
     let outcome = if statement.copies_from_stdin() {
         connection.run_statement(statement.text(), Some(&mut || statements.copy_data()))
     } else {
         connection.run_statement(statement.text(), None)
     };
-    outcome.map(drop).map_err(|error| locate(error, statement))
+    outcome.map(|done| done.rows).map_err(|error| locate(error, statement))
+}
+
+/// The same, while somebody may look on.
+fn run_seen(
+    connection: &mut Connection,
+    statement: &Statement,
+    statements: &mut Statements,
+    witness: &mut Option<&mut dyn Witness>,
+) -> Result<()> {
+    let Some(witness) = witness else {
+        return run_statement(connection, statement, statements).map(drop);
+    };
+    witness.statement_begins(connection, statement)?;
+    let rows = run_statement(connection, statement, statements)?;
+    witness.statement_ended(connection, statement, rows)
 }
 
 fn no_session() -> Error {

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::{Application, Prepared, locate, no_session, run_statement, settings_outside};
+use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::record;
@@ -68,7 +68,13 @@ impl Application<'_> {
                 });
                 let first_again = resumed && statement.number() == done + 1;
                 if statement.outside_transaction().is_some() {
+                    if let Some(witness) = &mut self.witness {
+                        witness.statement_begins(connection, &statement)?;
+                    }
                     outside(connection, &statement, first_again, milliseconds, &self.run)?;
+                    if let Some(witness) = &mut self.witness {
+                        witness.statement_ended(connection, &statement, 0)?;
+                    }
                     if connection.transaction_status() == TransactionStatus::Idle {
                         checkpoint_alone(connection, statement.number(), &digest)?;
                     }
@@ -86,7 +92,7 @@ impl Application<'_> {
                     if commits {
                         checkpoint(connection, statement.number(), &digest)?;
                     }
-                    run_statement(connection, &statement, &mut statements)?;
+                    run_seen(connection, &statement, &mut statements, &mut self.witness)?;
                     if commits {
                         // Recorded with it.
                     } else if !own {
@@ -97,6 +103,9 @@ impl Application<'_> {
                     }
                 }
                 if connection.transaction_status() == TransactionStatus::Idle {
+                    if let Some(witness) = &mut self.witness {
+                        witness.transaction_ended()?;
+                    }
                     completed = statement.number();
                 }
             }

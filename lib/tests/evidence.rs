@@ -1,0 +1,220 @@
+//! What a rehearsal measures: each hazard is planted in a delta and found in the evidence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod support;
+
+use std::time::Duration;
+
+use pum::{
+    BaselineOptions, Connection, Evidence, Expected, KeepsOut, RehearsalOptions, Run, TableName, UpgradeOptions,
+    Waiter, baseline, rehearse,
+};
+
+/// A table with rows and an index.
+const TABLE: &str = "create table t (id serial primary key, a int, b text); create index t_b on t (b); \
+    insert into t (a, b) select n, 'text ' || n from generate_series(1, 20000) n; create table other (a int)";
+
+/// Rehearses deltas of these texts, in this order.
+fn evidence_of(name: &str, deltas: &[&str], change: impl FnOnce(&mut UpgradeOptions)) -> Evidence {
+    let production = support::database(name);
+    let run = Run::new();
+    let mut connection = Connection::open_for_scripts(&production, &run).unwrap();
+    connection.execute(TABLE).unwrap();
+    let table: TableName = "public.upgrades".parse().unwrap();
+    baseline(
+        &production,
+        &BaselineOptions {
+            table: table.clone(),
+            version: "1.0.0".parse().unwrap(),
+            mark_applied: None,
+            wait: Duration::ZERO,
+        },
+        &run,
+    )
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    for (number, text) in deltas.iter().enumerate() {
+        let file = directory.path().join(format!("delta_1.{}.0_planted.sql", number + 1));
+        std::fs::write(file, text).unwrap();
+    }
+    let expected = directory.path().join("expected.sql");
+    std::fs::write(&expected, "create table t (id serial primary key)").unwrap();
+    let mut upgrade = UpgradeOptions::new(table, vec![directory.path().to_owned()]);
+    change(&mut upgrade);
+    let options = RehearsalOptions {
+        expected: Some(Expected::Sql(vec![expected])),
+        server: support::options(),
+        ..RehearsalOptions::new(upgrade)
+    };
+    let rehearsal = rehearse(&production, &options, &run).unwrap();
+    rehearsal.evidence().clone()
+}
+
+fn evidence(name: &str, delta: &str) -> Evidence {
+    evidence_of(name, &[delta], |_| {})
+}
+
+fn waited(evidence: &Evidence, waiter: Waiter) -> u64 {
+    let waits = evidence.waits.iter();
+    let waits = waits.filter(|wait| wait.table == "public.t" && wait.waiter == waiter);
+    waits.map(|wait| wait.milliseconds).max().unwrap_or(0)
+}
+
+#[test]
+fn a_lock_that_is_gone_at_the_end_of_its_statement_is_seen() {
+    let found = evidence(
+        "evidence_do",
+        "select 1;\ndo $$ begin begin lock table t in access exclusive mode; perform pg_sleep(0.4); raise exception 'undo'; \
+         exception when raise_exception then null; end; end $$;\n",
+    );
+    let locks: Vec<_> = found.locks.iter().filter(|lock| lock.relation == "public.t").collect();
+    assert_eq!(locks.len(), 1, "{locks:?}");
+    assert_eq!(locks[0].keeps_out, KeepsOut::Readers);
+    assert_eq!(locks[0].mode, "AccessExclusiveLock");
+    assert!(
+        !locks[0].until_commit && (300..2000).contains(&locks[0].milliseconds),
+        "{locks:?}"
+    );
+    assert_eq!(
+        (
+            locks[0].taken_by.step,
+            locks[0].taken_by.statement,
+            locks[0].taken_by.line
+        ),
+        (0, Some(2), Some(2))
+    );
+    assert!(waited(&found, Waiter::Reader) >= 300, "{:?}", found.waits);
+    assert!(waited(&found, Waiter::Writer) >= 300, "{:?}", found.waits);
+    let statement = &found.steps[0].statements[1];
+    assert!(
+        statement.milliseconds >= 400 && statement.text.starts_with("do $$ begin begin lock"),
+        "{statement:?}"
+    );
+}
+
+#[test]
+fn a_lock_is_held_until_its_transaction_ends() {
+    let found = evidence("evidence_commit", "create index on t (a);\nselect pg_sleep(0.4);\n");
+    let lock = found.locks.iter().find(|lock| lock.relation == "public.t").unwrap();
+    assert_eq!(
+        (lock.keeps_out, lock.taken_by.statement, lock.until_commit),
+        (KeepsOut::Writers, Some(1), true)
+    );
+    assert!(lock.milliseconds >= 400, "{lock:?}");
+    assert!(waited(&found, Waiter::Writer) >= 400, "{:?}", found.waits);
+    assert!(waited(&found, Waiter::Reader) < 200, "{:?}", found.waits);
+    assert_eq!((found.scans.len(), found.rewrites.len()), (1, 0), "{found:?}");
+    assert!(found.data.is_empty() && found.sequences.is_empty(), "{found:?}");
+}
+
+#[test]
+fn in_a_single_transaction_a_lock_is_held_until_the_end_of_all() {
+    let found = evidence_of(
+        "evidence_single",
+        &["alter table t add c int;\n", "select pg_sleep(0.3);\n"],
+        |options| options.single_transaction = true,
+    );
+    let lock = found.locks.iter().find(|lock| lock.relation == "public.t").unwrap();
+    assert!(
+        lock.taken_by.step == 0 && lock.milliseconds >= 300 && lock.until_commit,
+        "{lock:?}"
+    );
+    assert_eq!(found.steps.len(), 2);
+}
+
+#[test]
+fn an_index_that_is_built_concurrently_keeps_nobody_out_who_reads_or_writes() {
+    let found = evidence(
+        "evidence_concurrently",
+        "-- pum: no-transaction\n\ncreate index concurrently t_a on t (a, b);\n",
+    );
+    let strongest = found.locks.iter().map(|lock| lock.keeps_out).max();
+    assert_eq!(strongest, Some(KeepsOut::SchemaChanges), "{:?}", found.locks);
+    assert!(found.waits.is_empty(), "{:?}", found.waits);
+}
+
+#[test]
+fn a_default_that_rewrites_is_told_from_one_that_does_not() {
+    let found = evidence(
+        "evidence_rewrite",
+        "alter table t add x timestamptz not null default now();\nalter table t add y uuid not null default gen_random_uuid();\n",
+    );
+    let rewrites: Vec<_> = found
+        .rewrites
+        .iter()
+        .map(|rewrite| (&*rewrite.relation, rewrite.by.statement))
+        .collect();
+    assert_eq!(rewrites, [("public.t", Some(2))]);
+    assert!(
+        found.rewrites[0].bytes > 100_000 && found.steps[0].wal_bytes > 100_000,
+        "{found:?}"
+    );
+    assert!(found.data.is_empty(), "{:?}", found.data);
+}
+
+#[test]
+fn a_constraint_that_is_validated_reads_the_table() {
+    let found = evidence(
+        "evidence_scan",
+        "alter table t add constraint later check (a >= 0) not valid;\nalter table t add constraint now check (a > 0);\n",
+    );
+    let scans: Vec<_> = found
+        .scans
+        .iter()
+        .map(|scan| (&*scan.table, scan.by.statement))
+        .collect();
+    assert_eq!(scans, [("public.t", Some(2))]);
+}
+
+#[test]
+fn rows_that_are_gone_are_found() {
+    let found = evidence("evidence_delete", "delete from t;\ninsert into other select 1;\n");
+    let data: Vec<_> = found
+        .data
+        .iter()
+        .map(|change| (&*change.table, change.rows_before, change.rows_after, change.loses))
+        .collect();
+    assert_eq!(
+        data,
+        [
+            ("public.other", Some(0), Some(1), false),
+            ("public.t", Some(20000), Some(0), true)
+        ]
+    );
+    assert_eq!(
+        found.steps[0].statements.iter().map(|statement| statement.rows).max(),
+        Some(20000)
+    );
+}
+
+#[test]
+fn values_that_are_gone_or_changed_are_found() {
+    let found = evidence(
+        "evidence_columns",
+        "alter table t drop column b;\nupdate t set a = 20001 - a;\nselect nextval('t_id_seq');\n",
+    );
+    let change = &found.data[0];
+    assert_eq!((change.rows_before, change.rows_after), (Some(20000), Some(20000)));
+    assert_eq!(change.columns_dropped, [("b".to_owned(), 20000)]);
+    assert!(change.loses, "{change:?}");
+    let sequence = &found.sequences[0];
+    assert_eq!(
+        (sequence.before.as_deref(), sequence.after.as_deref()),
+        (Some("20000"), Some("20001"))
+    );
+    // The same values in other rows.
+    let found = evidence("evidence_permuted", "update t set a = 20001 - a;\n");
+    assert_eq!(found.data[0].columns_changed, ["a", "b", "id"]);
+    let found = evidence("evidence_updated", "update t set a = a + 1;\n");
+    assert_eq!(found.data[0].columns_changed, ["a"]);
+}
+
+#[test]
+fn a_table_that_is_gone_with_its_rows_is_found() {
+    let found = evidence("evidence_drop", "drop table t;\ncreate table made (a int);\n");
+    let data: Vec<_> = found
+        .data
+        .iter()
+        .map(|change| (&*change.table, change.rows_after, change.loses))
+        .collect();
+    assert_eq!(data, [("public.made", Some(0), false), ("public.t", None, true)]);
+}
