@@ -17,7 +17,7 @@ mod upgrade;
 use std::path::PathBuf;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use pum::{Class, Error, Expectations, Filter, KINDS, Pattern, Result, TableName, Target, UpgradeOptions};
+use pum::{Class, Error, Expectations, Filter, KINDS, Pattern, Result, TableName, Target, Terms, UpgradeOptions};
 
 use crate::Exit;
 use crate::config::{Config, Role, Setting, Time, needed};
@@ -219,6 +219,31 @@ impl Scripts {
         }
         options.rerun_interrupted = self.rerun_interrupted;
         Ok(options)
+    }
+}
+
+/// How much time production has.
+#[derive(Debug, Args)]
+pub(crate) struct Budget {
+    /// End a step of production that takes so many times as long as on the copy, and longer than 10 s [default: 10]
+    #[arg(long, value_name = "N", value_parser = factor)]
+    budget_factor: Option<f64>,
+}
+
+impl Budget {
+    pub(crate) fn terms(&self) -> Terms {
+        let default = Terms::default();
+        Terms {
+            factor: self.budget_factor.unwrap_or(default.factor),
+            ..default
+        }
+    }
+}
+
+fn factor(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(number) if (1.0..=1e6).contains(&number) => Ok(number),
+        _ => Err(format!("\"{text}\" is no number from 1 to 1000000")),
     }
 }
 

@@ -90,7 +90,7 @@
 //! options.expected = Some(pum::Expected::Sql(vec![create]));
 //! let rehearsal = pum::rehearse(&water, &options, &run)?;
 //! if rehearsal.is_clean() {
-//!     let done = rehearsal.carry_out(&run)?;
+//!     let done = rehearsal.carry_out(&pum::Terms::default(), &run)?;
 //!     assert!(done.report.same());
 //! }
 //! # Ok::<(), pum::Error>(())
@@ -140,7 +140,10 @@ pub use rehearsal::evidence::{
     Evidence, HeldLock, KeepsOut, Place, Rewrite, Scan, SequenceChange, StatementEvidence, StepEvidence, TableChange,
     Wait, Waiter,
 };
-pub use rehearsal::{CarriedOut, Expected, Rehearsal, RehearsalOptions, rehearse};
+pub use rehearsal::{
+    CarriedOut, Contract, ContractStep, Expected, NotCompared, Rehearsal, RehearsalOptions, ServerFacts, Terms,
+    rehearse, upgrade_rehearsed,
+};
 pub use report::{Count, HtmlOptions, LeftOut, NotCounted, Report, Side, TextOptions};
 pub use rows::MoreRows;
 pub use run::{Cancel, Event, Run};

@@ -1,16 +1,20 @@
 //! The rehearsal: upgrade a copy of production, compare it with what it must be, and only then upgrade production,
 //! provided that it still is what was rehearsed.
 
+mod contract;
 mod copy;
 pub(crate) mod evidence;
 mod expected;
+mod text;
 
 use std::path::PathBuf;
 
+pub use contract::{Contract, ContractStep, NotCompared, ServerFacts, Terms, upgrade_rehearsed};
+use contract::{Moment, history_digest, structure_filter};
 use evidence::{Data, Evidence, Recorder};
 pub use expected::Expected;
 
-use crate::catalog::{Catalog, Filter, Fingerprint};
+use crate::catalog::{Catalog, Filter};
 use crate::check::{Origin, check};
 use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
@@ -24,7 +28,8 @@ use crate::script::file_digests;
 use crate::server::{PrivateDirectory, Server, ServerOptions};
 use crate::target::Target;
 use crate::upgrade::{
-    Applied, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database, upgrade_seen, upgrade_under,
+    Agreed, Applied, AppliedStep, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database,
+    upgrade_seen, upgrade_under,
 };
 
 /// How to rehearse.
@@ -89,11 +94,8 @@ pub struct Rehearsal {
     test: Target,
     options: RehearsalOptions,
     plan: Plan,
-    history: Option<History>,
-    fingerprint: Fingerprint,
-    scripts: Vec<(PathBuf, String)>,
+    contract: Contract,
     applied: Applied,
-    evidence: Evidence,
     restored: Restored,
     report: Report,
     // The copy lives as long as the rehearsal: production is compared with it afterwards. A session on it keeps another
@@ -178,9 +180,11 @@ impl Flow<'_> {
             return Err(no_history(self.production, &options.upgrade));
         };
         let plan = Plan::new(&deltas, &planned, options.upgrade.max_version)?;
-        let scripts = digests(&plan)?;
-        let filter = self.fingerprint_filter();
-        let fingerprint = Catalog::read(&mut production, &filter)?.fingerprint();
+        let digests = digests(&plan)?;
+        let filter = structure_filter(&options.upgrade.table);
+        let structure = Catalog::read(&mut production, &filter)?.fingerprint();
+        let server_facts = ServerFacts::read(&mut production)?;
+        let moment = Moment::read(&mut production)?;
 
         // Before anything is copied: a throw-away server of production's version, with what production needs.
         let builds = options.expected.is_some() && snapshot_file.is_none();
@@ -234,7 +238,7 @@ impl Flow<'_> {
         drop(private);
         if let (None, Some(version)) = (&history, options.baseline) {
             let mut lock = Lock::take(&test, &options.upgrade.table, options.upgrade.wait, self.run)?;
-            baseline_under(&mut lock, &self.baseline_options(version), self.run)?;
+            baseline_under(&mut lock, &baseline_options(&options.upgrade, version), self.run)?;
         }
 
         self.phase(format!("upgrade {}", shown(COPY, options.test.as_ref())))?;
@@ -270,8 +274,29 @@ impl Flow<'_> {
             (None, Some(database)) => Origin::from(database),
             (None, None) => return Err(Error::new(ErrorKind::Usage, "there is no database to compare with")),
         };
-        let report = check(&test, right, &self.check_filter(), self.run)?
+        let report = check(&test, right, &check_filter(options), self.run)?
             .named(shown("the upgraded copy", options.test.as_ref()), expected_name);
+        let upgraded = Catalog::read(&mut Connection::open(&test, self.run)?, &Filter::default())?;
+        let contract = Contract {
+            production: self.production.to_string(),
+            server: server_facts,
+            copied: moment.seconds,
+            position: moment.position,
+            baseline: match &history {
+                None => options.baseline.map(|version| version.to_string()),
+                Some(_) => None,
+            },
+            from: plan.current.map(|version| version.to_string()),
+            to: plan.reached.map(|version| version.to_string()),
+            steps: steps(&applied, digests),
+            catalog: structure.to_string(),
+            history: history_digest(history.as_ref()),
+            clean: report.behaves_the_same(),
+            comparison: parsed(&report.to_json()),
+            evidence,
+            upgraded: parsed(&upgraded.to_json()),
+            ..Contract::of(options)
+        };
         Ok(Rehearsal {
             production: self.production.clone(),
             test,
@@ -280,11 +305,8 @@ impl Flow<'_> {
                 ..options.clone()
             },
             plan,
-            history,
-            fingerprint,
-            scripts,
+            contract,
             applied,
-            evidence,
             restored,
             report,
             _held: held,
@@ -351,18 +373,6 @@ impl Flow<'_> {
         }
         Ok(())
     }
-
-    fn baseline_options(&self, version: Version) -> BaselineOptions {
-        baseline_options(&self.options.upgrade, version)
-    }
-
-    fn check_filter(&self) -> Filter {
-        check_filter(self.options)
-    }
-
-    fn fingerprint_filter(&self) -> Filter {
-        fingerprint_filter(self.options)
-    }
 }
 
 fn baseline_options(upgrade: &UpgradeOptions, version: Version) -> BaselineOptions {
@@ -378,15 +388,6 @@ fn check_filter(options: &RehearsalOptions) -> Filter {
     filter.exclude_schemas.extend(options.exclude_schemas.iter().cloned());
     filter.upgrades_table = Some((table.schema.clone(), table.name.clone()));
     filter
-}
-
-/// Everything counts for "is it still the same", save for the upgrades table, whose rows are compared.
-fn fingerprint_filter(options: &RehearsalOptions) -> Filter {
-    let table = &options.upgrade.table;
-    Filter {
-        upgrades_table: Some((table.schema.clone(), table.name.clone())),
-        ..Filter::default()
-    }
 }
 
 /// The history that production's plan is made with: its own, or that of the baseline that it will have.
@@ -413,11 +414,23 @@ fn shown(what: &str, target: Option<&Target>) -> String {
     target.map_or_else(|| what.to_owned(), Target::to_string)
 }
 
-fn digests(plan: &Plan) -> Result<Vec<(PathBuf, String)>> {
-    plan.steps
-        .iter()
-        .map(|step| Ok((step.path().to_owned(), file_digests(step.path())?.1)))
-        .collect()
+fn digests(plan: &Plan) -> Result<Vec<String>> {
+    plan.steps.iter().map(|step| Ok(file_digests(step.path())?.1)).collect()
+}
+
+fn steps(applied: &Applied, digests: Vec<String>) -> Vec<ContractStep> {
+    let step = |(applied, digest): (&AppliedStep, String)| ContractStep {
+        step: applied.step.to_string(),
+        path: applied.step.path().to_owned(),
+        digest,
+        milliseconds: applied.milliseconds,
+    };
+    applied.steps.iter().zip(digests).map(step).collect()
+}
+
+/// What pum wrote as JSON, as a value.
+fn parsed(json: &str) -> serde_json::Value {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 impl Rehearsal {
@@ -441,9 +454,14 @@ impl Rehearsal {
         &self.applied
     }
 
+    /// What was rehearsed and measured, to be kept in a file.
+    pub fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
     /// What was measured while the copy was upgraded.
     pub fn evidence(&self) -> &Evidence {
-        &self.evidence
+        &self.contract.evidence
     }
 
     /// What the restore passed over.
@@ -453,87 +471,64 @@ impl Rehearsal {
 
     /// Whether production is baselined first, because it has no upgrades table.
     pub fn baselines(&self) -> Option<Version> {
-        if self.history.is_none() {
-            self.options.baseline
-        } else {
-            None
-        }
+        self.contract.baseline.as_ref().and(self.options.baseline)
     }
 
     /// Upgrades production, when it and the deltas still are what was rehearsed, and compares it with the copy.
     ///
     /// # Errors
-    /// Production or a delta has changed since, the rehearsal was not clean; and those of an upgrade.
-    pub fn carry_out(self, run: &Run) -> Result<CarriedOut> {
-        let untouched = "production was left as it was";
-        if !self.is_clean() {
-            return Err(
-                Error::new(ErrorKind::Refused, "the upgraded copy is not what it must be")
-                    .with_hint("mend the deltas or the database, and rehearse again")
-                    .with_state(untouched),
-            );
-        }
+    /// Production or a delta has changed since, the rehearsal was not clean, a step takes longer than the terms allow;
+    /// and those of an upgrade.
+    pub fn carry_out(self, terms: &Terms, run: &Run) -> Result<CarriedOut> {
         let options = &self.options.upgrade;
-        run.emit(Event::Phase {
-            number: 1,
-            of: 2,
-            title: format!("upgrade {}", self.production),
-        });
-        let mut lock = Lock::take(&self.production, &options.table, options.wait, run)?;
-        let deltas = self
-            .still_the_same(&mut lock)
-            .map_err(|error| error.with_state(untouched))?;
-        if let Some(version) = self.baselines() {
-            baseline_under(&mut lock, &baseline_options(options, version), run)
-                .map_err(|error| error.with_state(untouched))?;
-        }
-        let applied = upgrade_under(
-            &mut lock,
-            &self.production,
-            &deltas,
-            options,
-            Some((&self.plan, &self.scripts)),
-            None,
-            run,
-        )?;
-        run.emit(Event::Phase {
-            number: 2,
-            of: 2,
-            title: format!("compare {} with the rehearsed copy", self.production),
-        });
-        let report = check(&self.production, &self.test, &check_filter(&self.options), run)
-            .map_err(|error| error.with_state("production is upgraded; only its comparison with the copy failed"))?
-            .named(
-                self.production.to_string(),
-                shown("the upgraded copy", self.options.test.as_ref()),
-            );
-        drop(lock);
-        Ok(CarriedOut { applied, report })
+        let filter = check_filter(&self.options);
+        let copy = (&self.test).into();
+        let done = carry_out(&self.production, options, &self.contract, terms, copy, &filter, run)?;
+        let copy = shown("the upgraded copy", self.options.test.as_ref());
+        Ok(CarriedOut {
+            report: done.report.named(self.production.to_string(), copy),
+            ..done
+        })
     }
+}
 
-    fn still_the_same(&self, lock: &mut Lock) -> Result<Deltas> {
-        let again = |what: &str| {
-            Error::new(ErrorKind::Refused, format!("{what} since the rehearsal")).with_hint("rehearse again")
-        };
-        let options = &self.options.upgrade;
-        let deltas = Deltas::read(&options.directories)?;
-        if digests(&self.plan)? != self.scripts {
-            return Err(again("a delta was changed"));
-        }
-        let due = planned(self.history.as_ref(), &self.options)
-            .map(|history| Plan::new(&deltas, &history, options.max_version))
-            .transpose()?;
-        if due.as_ref() != Some(&self.plan) {
-            return Err(again("a delta came or went"));
-        }
-        let connection = lock.connection();
-        if History::read(connection, &options.table)? != self.history {
-            return Err(again(&format!("the upgrades table of {} was changed", self.production)));
-        }
-        let filter = fingerprint_filter(&self.options);
-        if Catalog::read(connection, &filter)?.fingerprint() != self.fingerprint {
-            return Err(again(&format!("the structure of {} was changed", self.production)));
-        }
-        Ok(deltas)
+/// Upgrades production as it was rehearsed, and compares it with what the rehearsal left.
+fn carry_out(
+    production: &Target,
+    options: &UpgradeOptions,
+    contract: &Contract,
+    terms: &Terms,
+    copy: Origin<'_>,
+    filter: &Filter,
+    run: &Run,
+) -> Result<CarriedOut> {
+    let untouched = "production was left as it was";
+    run.emit(Event::Phase {
+        number: 1,
+        of: 2,
+        title: format!("upgrade {production}"),
+    });
+    let mut lock = Lock::take(production, &options.table, options.wait, run)?;
+    let held = contract
+        .hold(lock.connection(), options, terms, run)
+        .map_err(|error| error.with_state(untouched))?;
+    if let Some(version) = &contract.baseline {
+        baseline_under(&mut lock, &baseline_options(options, version.parse()?), run)
+            .map_err(|error| error.with_state(untouched))?;
     }
+    let agreed = Agreed {
+        plan: &held.plan,
+        digests: &contract.digests(),
+        budgets: &contract.budgets(terms),
+    };
+    let applied = upgrade_under(&mut lock, production, &held.deltas, options, Some(agreed), None, run)?;
+    run.emit(Event::Phase {
+        number: 2,
+        of: 2,
+        title: format!("compare {production} with the rehearsed copy"),
+    });
+    let report = check(production, copy, filter, run)
+        .map_err(|error| error.with_state("production is upgraded; only its comparison with the copy failed"))?;
+    drop(lock);
+    Ok(CarriedOut { applied, report })
 }

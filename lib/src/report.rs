@@ -1,6 +1,6 @@
 //! The outcome of a comparison, for a person and for a program.
 
-mod escape;
+pub(crate) mod escape;
 mod html;
 mod json;
 mod junit;

@@ -86,6 +86,16 @@ impl Catalog {
         writeln!(writer, "\n}}}}")
     }
 
+    /// A catalog from the JSON of [`Catalog::to_json`], which is known to be whole.
+    ///
+    /// # Errors
+    /// It is of another form, or holds what this version of pum does not know.
+    pub(crate) fn from_json(name: &str, document: serde_json::Value) -> Result<Catalog> {
+        let document: Document = serde_json::from_value(document)
+            .map_err(|error| Error::new(ErrorKind::Usage, format!("{name} cannot be read: {error}")))?;
+        Ok(document.catalog(name.to_owned()))
+    }
+
     /// Reads a snapshot file. Its target is the name of the file.
     ///
     /// # Errors
@@ -110,12 +120,9 @@ impl Catalog {
             return Err(other_form(path, &form.schema, FORM));
         }
         let document: Document = serde_json::from_str(&text).map_err(described)?;
-        let catalog = Catalog::from_parts(
-            path.display().to_string(),
-            ServerVersion::told(document.server_version_num, document.server_version),
-            document.kinds.0,
-        );
-        if catalog.fingerprint().to_string() != document.digest {
+        let digest = document.digest.clone();
+        let catalog = document.catalog(path.display().to_string());
+        if catalog.fingerprint().to_string() != digest {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
@@ -147,6 +154,13 @@ struct Document {
     server_version_num: u32,
     digest: String,
     kinds: Kinds,
+}
+
+impl Document {
+    fn catalog(self, name: String) -> Catalog {
+        let version = ServerVersion::told(self.server_version_num, self.server_version);
+        Catalog::from_parts(name, version, self.kinds.0)
+    }
 }
 
 /// The kinds of a file, read without an intermediate form: a database may hold a hundred thousand objects.

@@ -285,7 +285,7 @@ pub fn upgrade(target: &Target, options: &UpgradeOptions, expected: Option<&Plan
         target,
         &deltas,
         options,
-        expected.map(|plan| (plan, &[][..])),
+        expected.map(Agreed::from),
         None,
         run,
     )
@@ -306,33 +306,56 @@ pub(crate) fn upgrade_seen(
         target,
         &deltas,
         options,
-        Some((expected, &[][..])),
+        Some(expected.into()),
         Some(witness),
         run,
     )
 }
 
-/// `expected`: the plan that must be the one to carry out, with the digests of its files where these are known.
+/// What must be carried out, and nothing else.
+#[derive(Clone, Copy)]
+pub(crate) struct Agreed<'a> {
+    pub(crate) plan: &'a Plan,
+    /// The digests of its files; empty where they are not known.
+    pub(crate) digests: &'a [(PathBuf, String)],
+    /// How long each step may take; empty where there is no limit.
+    pub(crate) budgets: &'a [Duration],
+}
+
+impl<'a> From<&'a Plan> for Agreed<'a> {
+    fn from(plan: &'a Plan) -> Agreed<'a> {
+        Agreed {
+            plan,
+            digests: &[],
+            budgets: &[],
+        }
+    }
+}
+
 pub(crate) fn upgrade_under<'a>(
     lock: &'a mut Lock,
     target: &'a Target,
     deltas: &Deltas,
     options: &'a UpgradeOptions,
-    expected: Option<(&Plan, &[(PathBuf, String)])>,
+    agreed: Option<Agreed<'_>>,
     witness: Option<&'a mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
     let mut history = read_history(lock.connection(), &options.table)?;
     let plan = Plan::new(deltas, &history, options.max_version)?;
-    if expected.is_some_and(|(expected, _)| *expected != plan) {
+    if agreed.is_some_and(|agreed| *agreed.plan != plan) {
         return Err(
             Error::new(ErrorKind::Refused, "what is due has changed since it was shown")
                 .with_hint("run pum again to see the new plan")
                 .with_state("nothing was changed"),
         );
     }
-    let steps = prepare(&plan, deltas, &history, options, run)?;
-    let digests = expected.map(|(_, digests)| digests).unwrap_or_default();
+    let mut steps = prepare(&plan, deltas, &history, options, run)?;
+    let digests = agreed.map(|agreed| agreed.digests).unwrap_or_default();
+    let budgets = agreed.map(|agreed| agreed.budgets).unwrap_or_default();
+    for (step, budget) in steps.iter_mut().zip(budgets) {
+        step.budget = Some(*budget);
+    }
     if let Some((_, (path, _))) = steps
         .iter()
         .zip(digests)
@@ -541,6 +564,7 @@ fn prepare_step(step: &Step, history: &History, options: &UpgradeOptions) -> Res
         step: step.clone(),
         source,
         unfinished,
+        budget: None,
     })
 }
 

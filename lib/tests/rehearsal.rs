@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use pum::{
     BaselineOptions, Connection, ErrorKind, Expected, Rehearsal, RehearsalOptions, Result, Run, Script, TableName,
-    Target, UpgradeOptions, Variables, baseline, rehearse, run_script, upgrade,
+    Target, Terms, UpgradeOptions, Variables, baseline, rehearse, run_script, upgrade,
 };
 
 fn water(file: &str) -> PathBuf {
@@ -98,7 +98,7 @@ fn a_clean_rehearsal_is_carried_out() {
     let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
     assert!(rehearsal.is_clean(), "{}", rehearsal.report().to_json());
     assert_eq!((version(&production).as_str(), backup.is_file()), ("1.0.0", true));
-    let done = rehearsal.carry_out(&Run::new()).unwrap();
+    let done = rehearsal.carry_out(&Terms::default(), &Run::new()).unwrap();
     assert!(done.report.same(), "{}", done.report.to_json());
     assert_eq!(version(&production), "1.3.0");
 }
@@ -110,7 +110,7 @@ fn rows_that_deltas_make_are_compared_when_asked_for() {
     options.filter.data = vec!["water.material".parse().unwrap()];
     let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
     assert!(rehearsal.is_clean(), "{}", rehearsal.report().to_json());
-    let done = rehearsal.carry_out(&Run::new()).unwrap();
+    let done = rehearsal.carry_out(&Terms::default(), &Run::new()).unwrap();
     assert!(done.report.same(), "{}", done.report.to_json());
     execute(
         &production,
@@ -136,7 +136,7 @@ fn a_drift_stops_it_before_production_is_touched() {
         "{}",
         rehearsal.report().to_json()
     );
-    let error = rehearsal.carry_out(&Run::new()).err().unwrap();
+    let error = rehearsal.carry_out(&Terms::default(), &Run::new()).err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Refused);
     assert_eq!(version(&production), "1.1.0");
 }
@@ -162,7 +162,7 @@ fn what_changed_since_is_seen() {
         .unwrap();
         let clean = rehearsal.is_clean();
         execute(&production, sql);
-        let error = rehearsal.carry_out(&Run::new()).err().unwrap();
+        let error = rehearsal.carry_out(&Terms::default(), &Run::new()).err().unwrap();
         // The table of the first round is a drift in the second.
         assert!(error.message().contains(word) || !clean, "{error}");
         assert_eq!(error.kind(), ErrorKind::Refused);
@@ -251,7 +251,7 @@ fn a_copy_in_use_is_not_dropped_by_another_rehearsal() {
         "{:?}",
         error.hint()
     );
-    assert!(first.carry_out(&Run::new()).unwrap().report.same());
+    assert!(first.carry_out(&Terms::default(), &Run::new()).unwrap().report.same());
 }
 
 #[test]
@@ -320,13 +320,19 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
     of_copy.upgrade.directories = vec![directory.path().to_owned()];
     let rehearsal = rehearse(&production, &of_copy, &Run::new()).unwrap();
     std::fs::write(directory.path().join("delta_1.3.2_new.sql"), "select 1;").unwrap();
-    let error = rehearsal.carry_out(&Run::new()).err().unwrap();
+    let error = rehearsal.carry_out(&Terms::default(), &Run::new()).err().unwrap();
     assert!(error.message().contains("a delta came or went"), "{error}");
     assert_eq!(pum::history(&production, &table(), &Run::new()).unwrap(), None);
 
     let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
     assert_eq!(pum::history(&production, &table(), &Run::new()).unwrap(), None);
-    assert!(rehearsal.carry_out(&Run::new()).unwrap().report.same());
+    assert!(
+        rehearsal
+            .carry_out(&Terms::default(), &Run::new())
+            .unwrap()
+            .report
+            .same()
+    );
     assert_eq!(version(&production), "1.3.1");
 }
 

@@ -16,6 +16,7 @@ use crate::terminal::line;
 const EXAMPLES: &str = "\
 Examples:
   pum test -pp water_prod -t water_sys.info -d deltas
+  pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json
   pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views";
 
 /// Rehearse an upgrade on a copy of production, which stays as it is
@@ -41,6 +42,11 @@ pub(crate) struct Test {
     /// Write the backup of production into this file, and keep it
     #[arg(short, long)]
     pub(crate) file: Option<PathBuf>,
+
+    /// Write what was rehearsed and measured into this file, for `pum upgrade --rehearsal`; with -f FILE it is kept
+    /// beside that in any case, as FILE.rehearsal.json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<PathBuf>,
 
     /// Go on after errors of pg_restore
     #[arg(short = 'x', long)]
@@ -141,9 +147,18 @@ pub(crate) fn rehearse(
     baseline: Option<Version>,
     session: &Session,
 ) -> Result<Rehearsal> {
+    let save = args.save.clone();
     let options = options(args, baseline, session)?;
     let rehearsal = pum::rehearse(production, &options, &session.run)?;
     let terminal = &session.terminal;
+    let beside = options.backup.as_ref().map(|backup| {
+        let mut name = backup.clone().into_os_string();
+        name.push(".rehearsal.json");
+        PathBuf::from(name)
+    });
+    for file in save.iter().chain(&beside) {
+        rehearsal.contract().save(file)?;
+    }
     terminal.settle();
     let text = rehearsal.report().to_text(&TextOptions {
         width: terminal.width(),
@@ -158,7 +173,13 @@ pub(crate) fn rehearse(
     } else {
         ""
     };
-    terminal.print(&format!("{passed_over}{applied}\n{text}\n{remark}"))?;
+    let measured = rehearsal.contract().to_text();
+    let measured = if measured.is_empty() {
+        measured
+    } else {
+        format!("{measured}\n")
+    };
+    terminal.print(&format!("{passed_over}{applied}\n{measured}{text}\n{remark}"))?;
     Ok(rehearsal)
 }
 

@@ -1,9 +1,10 @@
 //! `pum test-and-upgrade`
 
 use clap::Args;
-use pum::{Connection, Error, ErrorKind, Result, Target, TextOptions};
+use pum::{CarriedOut, Connection, Error, ErrorKind, Result, Target, TextOptions};
 
 use crate::Exit;
+use crate::command::Budget;
 use crate::command::test::{self, Test};
 use crate::command::upgrade::upgraded;
 use crate::session::Session;
@@ -24,6 +25,9 @@ pub(crate) struct TestAndUpgrade {
     /// Answer the questions with yes
     #[arg(short, long)]
     yes: bool,
+
+    #[command(flatten)]
+    budget: Budget,
 }
 
 /// A rehearsal only reads, which a standby can do; found out after it, it would have been for nothing.
@@ -71,11 +75,17 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
         left_alone("The answer is no")?;
         return Ok(Exit::Done);
     }
-    let done = rehearsal.carry_out(&session.run)?;
+    let done = rehearsal.carry_out(&args.budget.terms(), &session.run)?;
     terminal.settle();
-    terminal.print(&upgraded(&name, &done.applied))?;
+    carried_out(&name, &done, session)
+}
+
+/// Prints what became of production, and tells whether it is what was rehearsed.
+pub(crate) fn carried_out(name: &str, done: &CarriedOut, session: &Session) -> Result<Exit> {
+    let terminal = &session.terminal;
+    terminal.print(&upgraded(name, &done.applied))?;
     if done.report.behaves_the_same() {
-        terminal.print(&format!("{} is now what was rehearsed.\n", line(&name)))?;
+        terminal.print(&format!("{} is now what was rehearsed.\n", line(name)))?;
         return Ok(Exit::Done);
     }
     let text = done.report.to_text(&TextOptions {

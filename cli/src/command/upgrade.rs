@@ -1,11 +1,15 @@
 //! `pum upgrade`
 
+use std::path::PathBuf;
+
 use clap::Args;
-use pum::{Applied, Plan, Result, Step, Version};
+use pum::{Applied, Contract, Plan, Result, Step, Version};
 use serde_json::{Value, json};
 
 use crate::Exit;
-use crate::command::{Database, Deltas, Format, Scripts};
+use crate::command::test_and_upgrade::carried_out;
+use crate::command::{Budget, Database, Deltas, Format, Scripts};
+use crate::config::Time;
 use crate::session::Session;
 use crate::terminal::{self, counted, line, table};
 
@@ -13,7 +17,8 @@ const EXAMPLES: &str = "\
 Examples:
   pum upgrade -p water_prod -t water_sys.info -d deltas --dry-run
   pum upgrade -p water_prod -t water_sys.info -d deltas /srv/own_deltas -v int SRID 2056
-  pum upgrade -p water_prod -t water_sys.info -d deltas -u 1.2.0 --single-transaction";
+  pum upgrade -p water_prod -t water_sys.info -d deltas -u 1.2.0 --single-transaction
+  pum upgrade -p water_prod -t water_sys.info -d deltas --rehearsal water.rehearsal.json";
 
 /// Apply the deltas that are due
 #[derive(Debug, Args)]
@@ -36,6 +41,17 @@ pub(crate) struct Upgrade {
     #[arg(long)]
     allow_near_misses: bool,
 
+    /// Upgrade only what is as it was at this rehearsal: the file that `pum test --save` wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "max_version", "format"])]
+    rehearsal: Option<PathBuf>,
+
+    /// How old the rehearsal may be [default: 7d]
+    #[arg(long, value_name = "TIME", requires = "rehearsal")]
+    max_age: Option<Time>,
+
+    #[command(flatten)]
+    budget: Budget,
+
     /// Show what would be done, and write nothing
     #[arg(long)]
     dry_run: bool,
@@ -51,6 +67,18 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     options.allow_near_misses = args.allow_near_misses;
     let target = args.database.target(session)?;
     let name = target.name();
+    if let Some(file) = &args.rehearsal {
+        let contract = Contract::load(file)?;
+        options.max_version = contract.max_version.as_deref().map(str::parse).transpose()?;
+        // The question about files that nearly are deltas was answered at the rehearsal.
+        options.allow_near_misses = true;
+        let mut terms = args.budget.terms();
+        if let Some(Time(max_age)) = args.max_age {
+            terms.max_age = max_age;
+        }
+        let done = pum::upgrade_rehearsed(&target, &options, &contract, &terms, &session.run)?;
+        return carried_out(&name, &done, session);
+    }
     let outcome = if args.dry_run {
         Outcome::planned(pum::plan(&target, &options, &session.run)?)
     } else {

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 /// A text from a database on one line, that cannot disturb a terminal or a page: control characters, and those that turn or
 /// hide what follows, are written as escapes.
-pub(super) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

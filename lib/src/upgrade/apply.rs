@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) source: Source,
     /// What an earlier run left of it.
     pub(crate) unfinished: Option<Entry>,
+    /// How long it may take.
+    pub(crate) budget: Option<Duration>,
 }
 
 pub(crate) enum Source {
@@ -57,6 +59,47 @@ impl Prepared {
     fn record<'a>(&'a self, path: &'a str) -> Option<Record<'a>> {
         let delta = self.step.delta()?;
         Some(Record::started(delta, path, self.checksum(), self.digest()))
+    }
+
+    /// The setting that ends a statement which takes longer than the whole step may; nothing without a limit.
+    fn limit(&self, set: &str) -> String {
+        let limit = |budget: Duration| {
+            format!(
+                "; {set} statement_timeout = {}",
+                budget.as_millis().min(i32::MAX as u128)
+            )
+        };
+        self.budget.map(limit).unwrap_or_default()
+    }
+
+    /// # Errors
+    /// The step has taken longer than it may.
+    fn still_in_budget(&self, begun: Instant) -> Result<()> {
+        match self.budget {
+            Some(budget) if begun.elapsed() > budget => {
+                Err(Error::new(ErrorKind::Refused, self.over(budget)).with_hint(WHEN_OVER))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says of a statement that the limit ended that it did.
+    fn over_budget(&self, error: Error) -> Error {
+        match self.budget {
+            // 57014: statement timeout.
+            Some(budget) if error.sqlstate() == Some("57014") => {
+                error.within(format_args!("{}", self.over(budget))).with_hint(WHEN_OVER)
+            }
+            _ => error,
+        }
+    }
+
+    fn over(&self, budget: Duration) -> String {
+        format!(
+            "{} takes longer than the rehearsal allows, which is {:.1} s",
+            self.step,
+            budget.as_secs_f64()
+        )
     }
 
     fn needs_no_transaction(&self) -> bool {
@@ -244,10 +287,17 @@ impl<'a> Application<'a> {
         let total = steps.len();
         let mut durations = Vec::new();
         let connection = self.session()?;
-        let settings = settings(connection, "set local", milliseconds);
+        let settings = |connection: &Connection, prepared: &Prepared| {
+            let settings = settings(connection, "set local", milliseconds);
+            settings + &prepared.limit("set local")
+        };
+        let first = steps
+            .first()
+            .map(|first| settings(connection, first))
+            .unwrap_or_default();
         // Read write and read committed, whatever the role's or the database's defaults are.
         let begun = connection.batch(&format!(
-            "begin isolation level read committed, read write; {settings}; select pg_catalog.txid_current()"
+            "begin isolation level read committed, read write; {first}; select pg_catalog.txid_current()"
         ))?;
         let transaction = text(begun.value(0, 0));
         let mut row = None;
@@ -262,7 +312,9 @@ impl<'a> Application<'a> {
                 });
                 if index > 0 {
                     // DISCARD ALL is not allowed here; this is what of it is.
-                    self.session()?.execute(&format!(
+                    let connection = self.session()?;
+                    let settings = settings(connection, prepared);
+                    connection.execute(&format!(
                         "reset session authorization; reset role; reset all; close all; unlisten *; discard plans; {settings}"
                     ))?;
                 }
@@ -274,7 +326,7 @@ impl<'a> Application<'a> {
                     if let Some(connection) = &mut self.connection {
                         connection.rollback();
                     }
-                    return Err(error);
+                    return Err(prepared.over_budget(error));
                 }
             }
             let milliseconds = u64::try_from(step_begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -326,6 +378,7 @@ impl<'a> Application<'a> {
                 total: Some(script.statement_count() as u64),
                 unit: "statements",
             });
+            prepared.still_in_budget(begun)?;
             run_seen(connection, &statement, &mut statements, &mut self.witness)?;
         }
         self.prove(prepared, transaction, row, begun)?;
@@ -463,6 +516,10 @@ impl<'a> Application<'a> {
         )
     }
 }
+
+/// What to do about a step that took too long.
+const WHEN_OVER: &str = "find out what is otherwise than on the copy (load, data, blockers), and rehearse again; or give \
+     it more time with --budget-factor";
 
 /// Runs one statement of a file, with the data that follow it there. How many rows it returned or affected.
 pub(crate) fn run_statement(

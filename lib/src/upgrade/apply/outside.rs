@@ -23,7 +23,7 @@ impl Application<'_> {
         let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
         let table = &self.options.table;
         let connection = self.connection.as_mut().ok_or_else(no_session)?;
-        connection.execute(&settings_outside(connection, milliseconds))?;
+        connection.execute(&(settings_outside(connection, milliseconds) + &prepared.limit("set")))?;
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
@@ -115,6 +115,7 @@ impl Application<'_> {
             row.map_or(Ok(()), |row| record::complete(connection, table, row, begun))
         })();
         outcome.map_err(|error: Error| {
+            let error = prepared.over_budget(error);
             connection.rollback();
             if let Some(row) = row {
                 record::fail(connection, table, row);

@@ -1,0 +1,221 @@
+//! What was measured, for a person in a terminal: what hurts most first.
+
+use std::fmt::Write;
+
+use super::contract::Contract;
+use super::evidence::{Evidence, HeldLock, KeepsOut, Place, TableChange, Waiter};
+use crate::report::escape::escape;
+
+/// How many of a kind are told.
+const TOLD: usize = 10;
+
+impl Contract {
+    /// What the upgrade did to the copy: time, locks, waits, rewrites, data. Texts from databases and files are escaped.
+    pub fn to_text(&self) -> String {
+        let evidence = &self.evidence;
+        let mut text = String::new();
+        if evidence.steps.is_empty() {
+            return text;
+        }
+        let _ = writeln!(
+            text,
+            "On the copy the upgrade took {}, wrote {} of write-ahead log{}, and changed its size from {} to {}.",
+            duration(evidence.milliseconds()),
+            bytes(evidence.wal_bytes()),
+            match evidence.temporary_bytes {
+                0 => String::new(),
+                written => format!(" and {} of temporary files", bytes(written)),
+            },
+            bytes(evidence.size[0]),
+            bytes(evidence.size[1])
+        );
+        locks(&mut text, evidence);
+        waits(&mut text, evidence);
+        list(
+            &mut text,
+            "written anew",
+            evidence.rewrites.iter().map(|rewrite| {
+                format!(
+                    "{}, {}, by {}",
+                    escape(&rewrite.relation),
+                    bytes(rewrite.bytes),
+                    evidence.told(&rewrite.by)
+                )
+            }),
+        );
+        list(
+            &mut text,
+            "read whole",
+            evidence.scans.iter().map(|scan| {
+                format!(
+                    "{}, {}, by {}",
+                    escape(&scan.table),
+                    bytes(scan.bytes),
+                    evidence.told(&scan.by)
+                )
+            }),
+        );
+        list(
+            &mut text,
+            "DATA LOST",
+            evidence.data.iter().filter(|change| change.loses).map(change),
+        );
+        list(
+            &mut text,
+            "data changed",
+            evidence.data.iter().filter(|change| !change.loses).map(change),
+        );
+        list(
+            &mut text,
+            "sequences moved",
+            evidence.sequences.iter().map(|moved| {
+                let place = |place: &Option<String>| place.clone().unwrap_or_else(|| "unused".to_owned());
+                format!(
+                    "{}: {} → {}",
+                    escape(&moved.sequence),
+                    place(&moved.before),
+                    place(&moved.after)
+                )
+            }),
+        );
+        list(
+            &mut text,
+            "not measured",
+            evidence.not_measured.iter().map(|what| escape(what)),
+        );
+        text
+    }
+}
+
+fn locks(text: &mut String, evidence: &Evidence) {
+    let locks = evidence.longest_locks(KeepsOut::Writers);
+    let is_listed = |table: &String| locks.iter().any(|lock| lock.relation == *table);
+    let locks: Vec<&HeldLock> = locks
+        .iter()
+        .copied()
+        .filter(|lock| !lock.table.as_ref().is_some_and(is_listed))
+        .collect();
+    let lock = |lock: &&HeldLock| {
+        format!(
+            "{}, {}: {} wait, since {}",
+            escape(&lock.relation),
+            duration(lock.milliseconds),
+            match lock.keeps_out {
+                KeepsOut::Readers => "readers and writers",
+                _ => "writers",
+            },
+            evidence.told(&lock.taken_by)
+        )
+    };
+    list(text, "locked", locks.iter().map(lock));
+}
+
+fn waits(text: &mut String, evidence: &Evidence) {
+    let mut waits: Vec<_> = evidence.waits.iter().filter(|wait| wait.milliseconds > 0).collect();
+    waits.sort_by_key(|wait| std::cmp::Reverse(wait.milliseconds));
+    let waits = waits.into_iter().map(|wait| {
+        format!(
+            "a {} of {}, {}, during {}",
+            match wait.waiter {
+                Waiter::Reader => "reader",
+                Waiter::Writer => "writer",
+            },
+            escape(&wait.table),
+            duration(wait.milliseconds),
+            evidence.told(&wait.during)
+        )
+    });
+    list(text, "waited", waits);
+}
+
+fn change(change: &TableChange) -> String {
+    let mut text = escape(&change.table);
+    let _ = match (change.rows_before, change.rows_after) {
+        (Some(before), None) => write!(text, " is gone with its {}", rows(before)),
+        (None, after) => write!(text, " is new, with {}", rows(after.unwrap_or(0))),
+        (Some(before), Some(after)) if before == after => write!(text, ": {}", rows(after)),
+        (Some(before), Some(after)) => write!(text, ": {} → {}", before, rows(after)),
+    };
+    for (column, values) in &change.columns_dropped {
+        let _ = write!(text, ", column {} is gone with {values} values", escape(column));
+    }
+    if !change.columns_changed.is_empty() {
+        let columns: Vec<String> = change.columns_changed.iter().map(|column| escape(column)).collect();
+        let _ = write!(text, ", other values in {}", columns.join(", "));
+    }
+    text
+}
+
+fn rows(count: u64) -> String {
+    match count {
+        1 => "1 row".to_owned(),
+        _ => format!("{count} rows"),
+    }
+}
+
+/// Lines under a heading; nothing where there are none.
+fn list(text: &mut String, heading: &str, lines: impl Iterator<Item = String>) {
+    let lines: Vec<String> = lines.collect();
+    for (number, line) in lines.iter().take(TOLD).enumerate() {
+        let heading = if number == 0 { heading } else { "" };
+        let _ = writeln!(text, "  {heading:13} {line}");
+    }
+    if lines.len() > TOLD {
+        let _ = writeln!(text, "  {:13} ... and {} more", "", lines.len() - TOLD);
+    }
+}
+
+impl Evidence {
+    /// A place in words, such as `1.2.0 add_meters, line 7`.
+    pub(super) fn told(&self, place: &Place) -> String {
+        let step = self.steps.get(place.step).map_or("?", |step| &step.step);
+        match place.line {
+            Some(line) => format!("{}, line {line}", escape(step)),
+            None => escape(step),
+        }
+    }
+}
+
+/// Such as `12 ms`, `3.4 s`, `5 min 6 s`.
+pub(super) fn duration(milliseconds: u64) -> String {
+    match milliseconds {
+        0..1_000 => format!("{milliseconds} ms"),
+        1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds / 100 % 10),
+        _ => format!("{} min {} s", milliseconds / 60_000, milliseconds / 1_000 % 60),
+    }
+}
+
+/// Such as `512 B`, `3.4 MB` (powers of 1000).
+pub(super) fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    let (mut tenths, mut unit) = (bytes.saturating_mul(10), "B");
+    for next in UNITS {
+        if tenths < 10_000 {
+            break;
+        }
+        tenths /= 1_000;
+        unit = next;
+    }
+    if unit == "B" || tenths >= 1_000 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_are_told_in_their_unit() {
+        assert_eq!(
+            [bytes(0), bytes(999), bytes(1_000), bytes(123_456), bytes(2_345_678)],
+            ["0 B", "999 B", "1.0 kB", "123 kB", "2.3 MB"]
+        );
+        assert_eq!(
+            [duration(5), duration(1_234), duration(61_000)],
+            ["5 ms", "1.2 s", "1 min 1 s"]
+        );
+    }
+}
