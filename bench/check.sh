@@ -107,10 +107,11 @@ done >"$PGSERVICEFILE"
 limit="timeout ${LIMIT:-130}"
 ROUNDS=${SLOW_ROUNDS:-1}
 gone_on="|| [ \$? != 126 -a \$? != 127 ]"
+declare -A call=([PUM_ORIGINAL]="check -p1 left -p2 changed -v 1" [PUM_1_9]="-p left check changed")
 for version in PUM_ORIGINAL PUM_1_9; do
     if [[ -n ${!version:-} ]]; then
         measure --a "$version (given up after ${LIMIT:-130} s)" \
-            "cd '$work'; $limit '${!version}' check -p1 left -p2 changed -v 1 $gone_on" \
+            "cd '$work'; $limit '${!version}' ${call[$version]} $gone_on" \
             --b "pum check" "$(pum_check left changed)"
     fi
 done

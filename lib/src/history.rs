@@ -161,6 +161,8 @@ pub struct Entry {
     pub state: Option<String>,
     /// How many statements of a delta without a transaction are done (pum 2).
     pub statements_done: usize,
+    /// The rehearsal that stood behind it (pum 2); see [`crate::Contract::id`].
+    pub rehearsal: Option<String>,
 }
 
 /// What the upgrades table says.
@@ -186,11 +188,12 @@ const COLUMNS: [&str; 10] = [
 ];
 
 /// What pum 2 adds, each with its definition: null in rows that pum 0.10 writes.
-const OWN_COLUMNS: [(&str, &str); 4] = [
+const OWN_COLUMNS: [(&str, &str); 5] = [
     ("run_id", "pg_catalog.uuid"),
     ("digest", "pg_catalog.varchar(64)"),
     ("state", "pg_catalog.varchar(20)"),
     ("statements_done", "pg_catalog.int4"),
+    ("rehearsal", "pg_catalog.varchar(12)"),
 ];
 
 impl History {
@@ -229,12 +232,13 @@ impl History {
             &format!(
                 "select id::text, version::text, description::text, type::text, coalesce(script, '')::text, \
                  coalesce(checksum, '')::text, coalesce(installed_by, '')::text, coalesce(installed_on::text, ''), \
-                 coalesce(execution_time, 0)::text, coalesce(success, false)::text, {}, {}, {}, {} \
+                 coalesce(execution_time, 0)::text, coalesce(success, false)::text, {}, {}, {}, {}, {} \
                  from {} order by id",
                 own("run_id"),
                 own("digest"),
                 own("state"),
                 own("statements_done"),
+                own("rehearsal"),
                 table.quoted()
             ),
             &[],
@@ -267,6 +271,7 @@ impl History {
                 digest: row.value(11).map(str::to_owned),
                 state: row.value(12).map(str::to_owned),
                 statements_done: row.value(13).and_then(|text| text.parse().ok()).unwrap_or(0),
+                rehearsal: row.value(14).map(str::to_owned),
             });
         }
         let extended = OWN_COLUMNS
@@ -305,6 +310,7 @@ impl History {
             digest: None,
             state: None,
             statements_done: 0,
+            rehearsal: None,
         };
         History::from_entries(table, vec![entry])
     }

@@ -518,6 +518,7 @@ fn carry_out(
     }
     let agreed = Agreed {
         plan: &held.plan,
+        rehearsal: Some(&contract.id()),
         digests: &contract.digests(),
         budgets: &contract.budgets(terms),
     };

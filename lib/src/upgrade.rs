@@ -206,6 +206,7 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
             execution_time_ms: 0,
             success: true,
             state: state::DONE,
+            rehearsal: None,
         };
         if !baselined {
             record.insert(connection, table)?;
@@ -220,6 +221,7 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
             let record = Record {
                 success: true,
                 state: state::DONE,
+                rehearsal: None,
                 ..Record::started(delta, &path, &checksum, &digest)
             };
             record.insert(connection, table)?;
@@ -316,6 +318,8 @@ pub(crate) fn upgrade_seen(
 #[derive(Clone, Copy)]
 pub(crate) struct Agreed<'a> {
     pub(crate) plan: &'a Plan,
+    /// The rehearsal, by its identity.
+    pub(crate) rehearsal: Option<&'a str>,
     /// The digests of its files; empty where they are not known.
     pub(crate) digests: &'a [(PathBuf, String)],
     /// How long each step may take; empty where there is no limit.
@@ -326,6 +330,7 @@ impl<'a> From<&'a Plan> for Agreed<'a> {
     fn from(plan: &'a Plan) -> Agreed<'a> {
         Agreed {
             plan,
+            rehearsal: None,
             digests: &[],
             budgets: &[],
         }
@@ -353,6 +358,9 @@ pub(crate) fn upgrade_under<'a>(
     let mut steps = prepare(&plan, deltas, &history, options, run)?;
     let digests = agreed.map(|agreed| agreed.digests).unwrap_or_default();
     let budgets = agreed.map(|agreed| agreed.budgets).unwrap_or_default();
+    for step in &mut steps {
+        step.rehearsal = agreed.and_then(|agreed| agreed.rehearsal).map(str::to_owned);
+    }
     for (step, budget) in steps.iter_mut().zip(budgets) {
         step.budget = Some(*budget);
     }
@@ -564,6 +572,7 @@ fn prepare_step(step: &Step, history: &History, options: &UpgradeOptions) -> Res
         step: step.clone(),
         source,
         unfinished,
+        rehearsal: None,
         budget: None,
     })
 }

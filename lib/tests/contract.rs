@@ -103,6 +103,14 @@ fn a_rehearsal_in_a_file_is_carried_out() {
     let done = town.upgrade(Terms::default()).unwrap();
     assert!(done.report.same(), "{}", done.report.to_json());
     assert_eq!(town.version(), "1.1.0");
+    let info = pum::info(
+        &town.production,
+        &town.options.table,
+        &town.options.directories,
+        &Run::new(),
+    )
+    .unwrap();
+    assert_eq!(info.deltas.last().unwrap().rehearsal, Some(contract.id()));
     // Once only: the upgrades table is another now.
     let error = town.upgrade(Terms::default()).err().unwrap();
     assert!(error.message().contains("the upgrades table of"), "{error}");

@@ -52,6 +52,12 @@ fn as_text(database: &str, info: &pum::Info) -> String {
         // A file that is not what it was, or is no delta, is named.
         let place = matches!(delta.status, Status::Changed | Status::Ignored).then(|| delta.path.clone());
         let remark: Vec<String> = delta.remark.clone().into_iter().chain(place).collect();
+        let rehearsal = delta.rehearsal.as_ref().map(|id| format!("rehearsal {id}"));
+        let remark: Vec<String> = [remark.join(": ")]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .chain(rehearsal)
+            .collect();
         [
             delta.version.clone().unwrap_or_default(),
             delta.name.clone(),
@@ -62,7 +68,7 @@ fn as_text(database: &str, info: &pum::Info) -> String {
                 .execution_time_ms
                 .map(|time| format!("{time} ms"))
                 .unwrap_or_default(),
-            remark.join(": "),
+            remark.join("; "),
         ]
     });
     let rows = table(

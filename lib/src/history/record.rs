@@ -19,6 +19,7 @@ pub(crate) struct Record<'a> {
     pub(crate) execution_time_ms: u64,
     pub(crate) success: bool,
     pub(crate) state: &'a str,
+    pub(crate) rehearsal: Option<&'a str>,
 }
 
 impl<'a> Record<'a> {
@@ -34,6 +35,7 @@ impl<'a> Record<'a> {
             execution_time_ms: 0,
             success: false,
             state: state::STARTED,
+            rehearsal: None,
         }
     }
 
@@ -44,10 +46,11 @@ impl<'a> Record<'a> {
         let rows = connection.query(
             &format!(
                 "insert into {} (version, description, type, script, checksum, installed_by, execution_time, success, \
-                 run_id, digest, state) values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int4, \
+                 run_id, digest, state, rehearsal) values ($1::pg_catalog.text, $2::pg_catalog.text, $3::pg_catalog.int4, \
                  pg_catalog.left($4::pg_catalog.text, 1000), $5::pg_catalog.text, \
                  pg_catalog.left(current_user::pg_catalog.text, 100), $6::pg_catalog.int4, $7::pg_catalog.bool, \
-                 $8::pg_catalog.uuid, $9::pg_catalog.text, $10::pg_catalog.text) returning id::pg_catalog.text",
+                 $8::pg_catalog.uuid, $9::pg_catalog.text, $10::pg_catalog.text, $11::pg_catalog.text) \
+                 returning id::pg_catalog.text",
                 table.quoted()
             ),
             &[
@@ -61,6 +64,7 @@ impl<'a> Record<'a> {
                 Some(&run),
                 self.digest,
                 Some(self.state),
+                self.rehearsal,
             ],
         ).map_err(|error| recording(error, table))?;
         rows.value(0, 0).and_then(|id| id.parse().ok()).ok_or_else(|| {

@@ -27,6 +27,8 @@ pub(crate) struct Prepared {
     pub(crate) source: Source,
     /// What an earlier run left of it.
     pub(crate) unfinished: Option<Entry>,
+    /// The rehearsal that stands behind it.
+    pub(crate) rehearsal: Option<String>,
     /// How long it may take.
     pub(crate) budget: Option<Duration>,
 }
@@ -58,7 +60,10 @@ impl Prepared {
     /// The row that says that the delta is begun; none for what is not recorded.
     fn record<'a>(&'a self, path: &'a str) -> Option<Record<'a>> {
         let delta = self.step.delta()?;
-        Some(Record::started(delta, path, self.checksum(), self.digest()))
+        Some(Record {
+            rehearsal: self.rehearsal.as_deref(),
+            ..Record::started(delta, path, self.checksum(), self.digest())
+        })
     }
 
     /// The setting that ends a statement which takes longer than the whole step may; nothing without a limit.

@@ -177,6 +177,8 @@ pub struct DeltaInfo {
     pub installed_on: Option<String>,
     /// How long that took.
     pub execution_time_ms: Option<i64>,
+    /// The rehearsal that stood behind it; see [`crate::Contract::id`].
+    pub rehearsal: Option<String>,
     /// Why a file is ignored, or what else is to be known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
@@ -227,6 +229,7 @@ impl Info {
                     status,
                     installed_on: entry.map(|entry| entry.installed_on.clone()),
                     execution_time_ms: entry.map(|entry| entry.execution_time_ms),
+                    rehearsal: entry.and_then(|entry| entry.rehearsal.clone()),
                     remark: unfinished.map(|entry| {
                         format!(
                             "begun by an earlier run and {}",
@@ -253,6 +256,7 @@ impl Info {
                     status: Status::Applied,
                     installed_on: Some(entry.installed_on.clone()),
                     execution_time_ms: Some(entry.execution_time_ms),
+                    rehearsal: entry.rehearsal.clone(),
                     remark: (!baseline).then(|| "its file is not in the delta directories".to_owned()),
                 },
             ));
@@ -272,6 +276,7 @@ impl Info {
                 status: Status::Ignored,
                 installed_on: None,
                 execution_time_ms: None,
+                rehearsal: None,
                 remark: Some(near.reason.clone()),
             }
         }));
