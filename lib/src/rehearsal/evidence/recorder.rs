@@ -563,6 +563,7 @@ fn beginning(statement: &str) -> String {
     let text = words.join(" ");
     let mut short: String = text.chars().take(BEGINNING).collect();
     if short.len() < text.len() || end < statement.len() {
+        short.truncate(short.trim_end().len());
         short.push_str(" ...");
     }
     short
