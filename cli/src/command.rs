@@ -8,6 +8,7 @@ mod demo;
 mod dump;
 mod info;
 pub(crate) mod man;
+mod preflight;
 mod restore;
 mod snapshot;
 mod test;

@@ -420,6 +420,11 @@ fn add_own_columns(connection: &mut Connection, table: &TableName) -> Result<()>
     connection.execute(&format!("alter table {} {}", table.quoted(), additions.join(", ")))
 }
 
+/// The names of the columns that pum 2 adds.
+pub(crate) fn own_columns() -> impl Iterator<Item = &'static str> {
+    OWN_COLUMNS.iter().map(|(name, _)| *name)
+}
+
 /// Creates the table, and its schema when that is missing. Whether the schema was created is returned.
 pub(crate) fn create_table(connection: &mut Connection, table: &TableName) -> Result<bool> {
     let schema_is_there = !connection

@@ -108,6 +108,7 @@ mod error;
 mod expectation;
 mod file;
 mod history;
+mod preflight;
 mod programs;
 mod python;
 mod rehearsal;
@@ -135,6 +136,7 @@ pub use error::{Error, ErrorKind, Location, Result, ServerError};
 pub use expectation::Expectations;
 pub use file::write_file;
 pub use history::{Entry, History, TableName};
+pub use preflight::{Concern, NotSeen, Preflight, PreflightOptions, Severity, preflight};
 pub use programs::{fetch_programs, find_program, program_version};
 pub use rehearsal::evidence::{
     Evidence, HeldLock, KeepsOut, Place, Rewrite, Scan, SequenceChange, StatementEvidence, StepEvidence, TableChange,

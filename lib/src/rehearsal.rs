@@ -21,6 +21,7 @@ use crate::delta::{Deltas, Version};
 use crate::dump::{DumpOptions, RestoreOptions, Restored, dump, restore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::History;
+use crate::preflight::{Preflight, PreflightOptions, preflight};
 use crate::report::Report;
 use crate::rows::no_rows;
 use crate::run::{Event, Run};
@@ -472,6 +473,15 @@ impl Rehearsal {
     /// Whether production is baselined first, because it has no upgrades table.
     pub fn baselines(&self) -> Option<Version> {
         self.contract.baseline.as_ref().and(self.options.baseline)
+    }
+
+    /// What would disturb the upgrade of production if it began now.
+    ///
+    /// # Errors
+    /// As [`preflight`].
+    pub fn preflight(&self, run: &Run) -> Result<Preflight> {
+        let options = PreflightOptions::new(self.options.upgrade.clone());
+        preflight(&self.production, &self.plan, &options, run)
     }
 
     /// Upgrades production, when it and the deltas still are what was rehearsed, and compares it with the copy.

@@ -12,7 +12,7 @@ use std::time::Duration;
 pub use plan::{DeltaInfo, Info, Plan, Status, Step};
 
 use apply::{Application, Prepared, Source};
-pub(crate) use lock::{Lock, same_database};
+pub(crate) use lock::{Lock, key_in_pg_locks, same_database};
 pub(crate) use witness::Witness;
 
 use crate::connection::Connection;

@@ -5,6 +5,7 @@ use pum::{CarriedOut, Connection, Error, ErrorKind, Result, Target, TextOptions}
 
 use crate::Exit;
 use crate::command::Budget;
+use crate::command::preflight;
 use crate::command::test::{self, Test};
 use crate::command::upgrade::upgraded;
 use crate::session::Session;
@@ -70,6 +71,11 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     if rehearsal.plan().steps.is_empty() && rehearsal.baselines().is_none() {
         left_alone("The rehearsal is clean, and nothing is due")?;
         return Ok(Exit::Done);
+    }
+    let found = rehearsal.preflight(&session.run)?;
+    terminal.print(&format!("{}\n", preflight::text(&name, &found)))?;
+    if let Some(refusal) = found.refusal() {
+        return Err(refusal);
     }
     if !agreed(&format!("Apply deltas to {name}? [n]|y: "))? {
         left_alone("The answer is no")?;

@@ -3,12 +3,15 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use pum::{Applied, Contract, Plan, Result, Step, Version};
+use pum::{
+    Applied, Contract, ErrorKind, Plan, Preflight, PreflightOptions, Result, Severity, Step, Target, UpgradeOptions,
+    Version,
+};
 use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::command::test_and_upgrade::carried_out;
-use crate::command::{Budget, Database, Deltas, Format, Scripts};
+use crate::command::{Budget, Database, Deltas, Format, Scripts, preflight};
 use crate::config::Time;
 use crate::session::Session;
 use crate::terminal::{self, counted, line, table};
@@ -76,14 +79,18 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
         if let Some(Time(max_age)) = args.max_age {
             terms.max_age = max_age;
         }
+        before(&target, &options, session)?;
         let done = pum::upgrade_rehearsed(&target, &options, &contract, &terms, &session.run)?;
         return carried_out(&name, &done, session);
     }
     let outcome = if args.dry_run {
-        Outcome::planned(pum::plan(&target, &options, &session.run)?)
+        let plan = pum::plan(&target, &options, &session.run)?;
+        let preflight = look(&target, &plan, &options, session)?;
+        Outcome::planned(plan, preflight)
     } else {
+        let preflight = before(&target, &options, session)?;
         let applied = pum::upgrade(&target, &options, None, &session.run)?;
-        Outcome::applied(applied)
+        Outcome::applied(applied, preflight)
     };
     let text = match args.format {
         Format::Text => outcome.as_text(&name),
@@ -93,6 +100,41 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
+/// The pre-flight of a plan that has something to do.
+fn look(target: &Target, plan: &Plan, options: &UpgradeOptions, session: &Session) -> Result<Option<Preflight>> {
+    if plan.steps.is_empty() {
+        return Ok(None);
+    }
+    let options = PreflightOptions::new(options.clone());
+    pum::preflight(target, plan, &options, &session.run).map(Some)
+}
+
+/// Tells what would stop or delay the upgrade that begins now.
+fn before(target: &Target, options: &UpgradeOptions, session: &Session) -> Result<Option<Preflight>> {
+    let plan = match pum::plan(target, options, &session.run.quietly()) {
+        Ok(plan) => plan,
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Connection | ErrorKind::PasswordNeeded | ErrorKind::Cancelled
+            ) =>
+        {
+            return Err(error);
+        }
+        // The upgrade itself says what is wrong, with its warnings.
+        Err(_) => return Ok(None),
+    };
+    let Some(found) = look(target, &plan, options, session)? else {
+        return Ok(None);
+    };
+    // What refuses it is told by the error.
+    let told = |severity| found.of(severity).filter(|concern| !concern.refuses);
+    for concern in told(Severity::Blocks).chain(told(Severity::Delays)) {
+        session.terminal.tell(preflight::told(concern).trim_end());
+    }
+    found.refusal().map_or(Ok(Some(found)), Err)
+}
+
 /// What was done, or would be.
 struct Outcome {
     dry_run: bool,
@@ -100,19 +142,21 @@ struct Outcome {
     to: Option<Version>,
     /// Each step and how long it took.
     steps: Vec<(Step, Option<u64>)>,
+    preflight: Option<Preflight>,
 }
 
 impl Outcome {
-    fn planned(plan: Plan) -> Outcome {
+    fn planned(plan: Plan, preflight: Option<Preflight>) -> Outcome {
         Outcome {
             dry_run: true,
             from: plan.current,
             to: plan.reached,
             steps: plan.steps.into_iter().map(|step| (step, None)).collect(),
+            preflight,
         }
     }
 
-    fn applied(applied: Applied) -> Outcome {
+    fn applied(applied: Applied, preflight: Option<Preflight>) -> Outcome {
         Outcome {
             dry_run: false,
             from: applied.from,
@@ -122,11 +166,12 @@ impl Outcome {
                 .into_iter()
                 .map(|applied| (applied.step, Some(applied.milliseconds)))
                 .collect(),
+            preflight,
         }
     }
 
-    fn as_text(&self, database: &str) -> String {
-        let database = line(database);
+    fn as_text(&self, name: &str) -> String {
+        let database = line(name);
         let deltas = self.steps.iter().filter(|(step, _)| step.delta().is_some()).count();
         let from = version(self.from);
         let to = version(self.to);
@@ -144,7 +189,9 @@ impl Outcome {
             } else {
                 format!("\n{}", table(["step", "file"], rows))
             };
-            format!("{database} is at {from}; {due}.\n{steps}\nNothing was written.\n")
+            let preflight = self.preflight.as_ref();
+            let preflight = preflight.map_or_else(String::new, |found| format!("\n{}", preflight::text(name, found)));
+            format!("{database} is at {from}; {due}.\n{steps}{preflight}\nNothing was written.\n")
         } else {
             done(&database, deltas, &from, &to)
         }
@@ -172,6 +219,7 @@ impl Outcome {
             "from": self.from.map(|version| version.to_string()),
             "to": self.to.map(|version| version.to_string()),
             "steps": steps,
+            "preflight": self.preflight,
         });
         format!("{value:#}\n")
     }

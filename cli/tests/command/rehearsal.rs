@@ -1,6 +1,6 @@
 //! `test` and `test-and-upgrade`.
 
-use crate::{Place, ask, execute};
+use crate::{Place, ask, execute, open};
 
 /// Production at 1.0.0, the expected database, deltas that lead from one to the other.
 fn scene(name: &str) -> (Place, String, String) {
@@ -157,4 +157,84 @@ fn what_must_not_be_is_refused() {
         .with(1);
     assert!(ended.err.contains("pum.yaml:1"), "{}", ended.err);
     assert_eq!(ask(&production, "select count(*)::text from public.about"), "1");
+}
+
+/// Which concerns are found, the library's tests try; here is who is told of them, and when.
+#[test]
+fn the_pre_flight_is_told_before_the_question() {
+    let (place, production, expected) = scene("preflight");
+    let test = place.database("preflight_test");
+    place
+        .run(&format!("baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"))
+        .with(0);
+    let line = format!("test-and-upgrade -pp {production} -pt {test} -pc {expected} -t water_sys.info -d deltas");
+    let ended = place.answer(&line, "n\n").with(0);
+    let quiet = format!("Pre-flight of {production}: nothing in the way.\n");
+    assert!(ended.out.contains(&quiet), "{}", ended.out);
+
+    let dry_run = format!("upgrade -p {production} -t water_sys.info -d deltas --dry-run");
+    let ended = place.run(&dry_run).with(0);
+    assert!(
+        ended.out.ends_with(&format!("\n{quiet}\nNothing was written.\n")),
+        "{}",
+        ended.out
+    );
+
+    execute(&production, "alter table public.pipe add constraint \"odd\u{1b}[31m\" check (id > 1) not valid");
+    execute(&expected, "alter table public.pipe add constraint \"odd\u{1b}[31m\" check (id > 1) not valid");
+    let told = format!(
+        "Pre-flight of {production}: to know: 1.\n\nknow: the constraint \"odd\\x1b[31m\" of public.pipe is NOT VALID [constraint_not_valid]\n  effect: "
+    );
+    assert!(place.answer(&line, "n\n").with(0).out.contains(&told));
+    assert!(place.run(&dry_run).with(0).out.contains(&told));
+    let ended = place.run(&format!("{dry_run} --format json")).with(0);
+    let json: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(json["preflight"]["concerns"][0]["code"], "constraint_not_valid");
+    assert_eq!(json["preflight"]["schema"], "pum/preflight/1");
+
+    // An upgrade tells what is in its way, and nothing that is only good to know.
+    let mut dump = open(&production);
+    dump.execute("set application_name = pg_dump; begin; select 1").unwrap();
+    let ended = place.run(&dry_run.replace("--dry-run", "--format json")).with(0);
+    assert!(ended.err.contains("a dump") && ended.err.contains("[running_dump]\n  effect: "), "{}", ended.err);
+    assert!(!ended.err.contains("NOT VALID"), "{}", ended.err);
+    let json: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(json["preflight"]["concerns"][0]["severity"], "delays");
+    assert_eq!(json["dry_run"], false);
+    // Nothing is due now, and nothing is looked at.
+    let ended = place.run(&dry_run).with(0);
+    assert!(!ended.out.contains("Pre-flight"), "{}", ended.out);
+}
+
+#[test]
+fn an_upgrade_that_cannot_succeed_does_not_begin() {
+    let (place, production, expected) = scene("refusal");
+    let test = place.database("refusal_test");
+    place
+        .run(&format!("baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"))
+        .with(0);
+    let role = format!("{production}_reader");
+    execute(
+        &production,
+        &format!(
+            "create role {role} login; grant usage on schema water_sys to {role}; grant select on all tables in schema \
+             water_sys, public to {role}; grant select on all sequences in schema water_sys to {role}"
+        ),
+    );
+    let reader = format!("'service={production} user={role}'");
+    let ended = place
+        .run(&format!("upgrade -p {reader} -t water_sys.info -d deltas"))
+        .with(1);
+    for text in ["lacks INSERT ON water_sys.info", "nothing was changed", "GRANT INSERT ON water_sys.info TO"] {
+        assert!(ended.err.contains(text), "{text}: {}", ended.err);
+    }
+    let ended = place
+        .answer(
+            &format!("test-and-upgrade -pp {reader} -pt {test} -pc {expected} -t water_sys.info -d deltas"),
+            "y\n",
+        )
+        .with(1);
+    assert!(ended.out.contains("blocking: 1") && ended.out.contains("[cannot_record]"), "{}", ended.out);
+    assert!(!ended.err.contains(PROMPT) && ended.err.contains("lacks INSERT"), "{}", ended.err);
+    assert!(!sized(&production));
 }

@@ -60,7 +60,7 @@ impl Lock {
     }
 
     fn holder(&mut self) -> Result<Option<String>> {
-        let (class, object) = (self.key.cast_unsigned() >> 32, self.key.cast_unsigned() & 0xffff_ffff);
+        let (class, object) = halves(self.key);
         let rows = self.connection.query(
             "select l.pid::text, coalesce(a.usename::text, '?'), coalesce(a.client_addr::text, 'a local socket'), \
              coalesce(date_trunc('second', a.backend_start)::text, '?') \
@@ -117,6 +117,15 @@ fn key(table: &TableName) -> i64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(bytes)
+}
+
+/// The key as `pg_locks` shows it, in `classid` and `objid`.
+pub(crate) fn key_in_pg_locks(table: &TableName) -> (u64, u64) {
+    halves(key(table))
+}
+
+fn halves(key: i64) -> (u64, u64) {
+    (key.cast_unsigned() >> 32, key.cast_unsigned() & 0xffff_ffff)
 }
 
 /// Whether two sessions are on the same database, whatever names, sockets, poolers or roles led there: an advisory

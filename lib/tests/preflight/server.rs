@@ -1,0 +1,309 @@
+//! What the server as a whole is and does.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use pum::{Connection, ErrorKind, PreflightOptions, Run, Server, Severity, Target};
+
+use crate::{Scene, codes, holds, one, start};
+
+#[test]
+fn a_standby_is_refused_and_looked_at() {
+    let mut server = start(&[("wal_level", "replica"), ("hot_standby", "on")]);
+    let scene = Scene::of(server.create_database("standby").unwrap());
+    scene.execute("checkpoint");
+    let signal = server.socket_directory().join("data/standby.signal");
+    std::fs::write(&signal, "").unwrap();
+    std::fs::set_permissions(&signal, std::fs::Permissions::from_mode(0o666)).unwrap();
+    server.crash_and_restart().unwrap();
+    let found = scene.look();
+    assert_eq!(codes(&found), ["standby"]);
+    assert_eq!(found.not_seen, []);
+    assert_eq!(one(&found, "standby").severity, Severity::Blocks);
+    let error = found.refusal().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Refused);
+    holds(error.message(), &["is a standby server, which takes no changes"]);
+    holds(error.hint().unwrap(), &["primary"]);
+}
+
+/// A program of the server, ended with the value.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::INT);
+        let _ = self.0.wait();
+    }
+}
+
+/// As the owner of a directory, because the programs refuse root.
+fn as_owner(program: &Path, directory: &Path) -> Command {
+    use std::os::unix::fs::MetadataExt;
+    let owner = directory.metadata().unwrap();
+    let mut command = Command::new(program);
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .current_dir("/");
+    if rustix::process::geteuid().is_root() {
+        command.uid(owner.uid()).gid(owner.gid());
+    }
+    command
+}
+
+/// A standby of a server, in a directory inside its own.
+fn standby(server: &Server, name: &str) -> (Running, Target) {
+    let base = server.socket_directory();
+    let data = base.join(name);
+    let copied = as_owner(&server.programs().join("pg_basebackup"), base)
+        .args([
+            "-h",
+            base.to_str().unwrap(),
+            "-p",
+            "5432",
+            "-U",
+            "postgres",
+            "-X",
+            "stream",
+            "-c",
+            "fast",
+            "-R",
+            "-D",
+        ])
+        .arg(&data)
+        .status()
+        .unwrap();
+    assert!(copied.success());
+    let mut settings = std::fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
+    settings.push_str(&format!(
+        "port = 5433\nprimary_conninfo = 'host={} port=5432 user=postgres application_name={name}'\n",
+        base.display()
+    ));
+    std::fs::write(data.join("postgresql.auto.conf"), settings).unwrap();
+    let child = as_owner(&server.programs().join("postgres"), base)
+        .arg("-D")
+        .arg(&data)
+        .spawn()
+        .unwrap();
+    (Running(child), server.target("postgres").with("port", "5433"))
+}
+
+fn has(server: &Server, program: &str) -> bool {
+    let there = server.programs().join(program).is_file();
+    assert!(there || std::env::var_os("CI").is_none(), "no {program}");
+    there
+}
+
+#[test]
+fn synchronous_commits_slots_and_lag_are_told() {
+    let server = start(&[
+        ("wal_level", "replica"),
+        ("max_wal_senders", "5"),
+        ("max_wal_size", "2GB"),
+    ]);
+    if !has(&server, "pg_basebackup") {
+        return;
+    }
+    let scene = Scene::of(server.create_database("replicas").unwrap());
+    let plain = scene.plain("replicas");
+    let as_plain = || scene.look_at(&plain, &PreflightOptions::new(scene.upgrade()));
+    let synchronous = |names: &str| {
+        let mut connection = scene.open();
+        connection
+            .execute(&format!("alter system set synchronous_standby_names = '{names}'"))
+            .unwrap();
+        connection.execute("select pg_reload_conf()").unwrap();
+        while scene.ask("show synchronous_standby_names") != names {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+
+    scene.execute("select pg_create_physical_replication_slot('left_behind', true)");
+    let found = scene.look();
+    assert_eq!(codes(&found), ["inactive_slot"]);
+    let slot = one(&found, "inactive_slot");
+    holds(
+        &slot.what,
+        &[
+            "nobody reads the physical replication slot 'left_behind'; it keeps ",
+            " of WAL",
+        ],
+    );
+    let (_, sql) = slot.advice.split_once(": ").unwrap();
+    scene.execute(sql);
+    assert_eq!(codes(&scene.look()), Vec::<&str>::new());
+
+    for names in ["away", "FIRST 2 (away, further)", "ANY 1 (away)"] {
+        synchronous(names);
+        // There is none at all, which everybody may know.
+        for found in [scene.look(), as_plain()] {
+            let concern = one(&found, "no_synchronous_standby");
+            assert_eq!((concern.severity, concern.refuses), (Severity::Blocks, true));
+            let wanted = if names.contains('2') { "wants 2" } else { "wants 1" };
+            holds(&concern.what, &[wanted, names, "connected are 0"]);
+            holds(
+                found.refusal().unwrap().message(),
+                &["every COMMIT of the upgrade waits without end"],
+            );
+        }
+    }
+    synchronous("near");
+    let (running, replica) = standby(&server, "near");
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while scene.ask("select count(*)::text from pg_stat_replication where sync_state = 'sync'") != "1" {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(codes(&scene.look()), Vec::<&str>::new());
+    // Who may not see the replicas says so.
+    let hidden: Vec<String> = as_plain().not_seen.into_iter().map(|hidden| hidden.what).collect();
+    holds(
+        &hidden.join("\n"),
+        &["whether the synchronous standbys", "how far 1 replica is behind"],
+    );
+    synchronous("FIRST 2 (near, away)");
+    holds(
+        &one(&scene.look(), "no_synchronous_standby").what,
+        &["wants 2", "connected are 1"],
+    );
+    synchronous("");
+
+    let mut paused = Connection::open(&replica, &Run::new()).unwrap();
+    paused.execute("select pg_wal_replay_pause()").unwrap();
+    scene.execute("create table water.much as select i, repeat('x', 900) from generate_series(1, 25000) i");
+    let found = scene.wait_for("replica_lag");
+    let lag = one(&found, "replica_lag");
+    assert_eq!(lag.severity, Severity::Know);
+    holds(&lag.what, &["the replica near (async) is ", " MB of WAL behind"]);
+    holds(&lag.effect, &["sees the old structure for longer"]);
+    drop((paused, running));
+}
+
+#[test]
+fn an_archive_that_fails_is_told() {
+    let server = start(&[
+        ("wal_level", "replica"),
+        ("archive_mode", "on"),
+        ("archive_command", "false"),
+    ]);
+    let scene = Scene::of(server.create_database("archive").unwrap());
+    scene.execute("select pg_switch_wal()");
+    let found = scene.wait_for("archiver_failing");
+    let concern = one(&found, "archiver_failing");
+    assert_eq!(concern.severity, Severity::Know);
+    holds(
+        &concern.what,
+        &["the last failure was at 20", "0000", "the last success never"],
+    );
+    holds(&concern.effect, &["stays in pg_wal"]);
+}
+
+#[test]
+fn vacuums_against_wraparound_are_told() {
+    let server = start(&[("autovacuum_freeze_max_age", "100000"), ("autovacuum", "off")]);
+    let scene = Scene::of(server.create_database("wraparound").unwrap());
+    scene.execute(
+        "create table water.\"Old\" as select i, repeat('x', 500) from generate_series(1, 20000) i; \
+         alter table water.\"Old\" set (autovacuum_vacuum_cost_delay = 100, autovacuum_vacuum_cost_limit = 1)",
+    );
+    // A subtransaction that writes takes a number.
+    let burn = |count: u32| {
+        scene.execute(&format!(
+            "create temp table burnt (); do $$ begin for i in 1..{count} loop \
+             begin insert into burnt default values; exception when division_by_zero then null; end; \
+             end loop; end $$"
+        ));
+    };
+    burn(96_000);
+    // What is older by the time of the server's creation counts less.
+    let found = scene.look();
+    let near = one(&found, "wraparound_near");
+    assert_eq!(near.severity, Severity::Know);
+    holds(&near.what, &["water.\"Old\"", "water.pipe", "96 % of the age"]);
+    let sql = near.advice.strip_prefix("freeze before the upgrade: ").unwrap();
+    holds(sql, &["VACUUM (FREEZE) "]);
+
+    burn(6_000);
+    assert_eq!(one(&scene.look(), "wraparound_near").severity, Severity::Delays);
+    scene.execute("alter system set autovacuum_naptime = '1s'");
+    scene.execute("alter system set autovacuum = on");
+    scene.execute("select pg_reload_conf()");
+    let found = scene.wait_for("wraparound_vacuum");
+    let concern = one(&found, "wraparound_vacuum");
+    assert_eq!(concern.severity, Severity::Delays);
+    holds(
+        &concern.what,
+        &[
+            "autovacuum process ",
+            " freezes water.\"Old\" to prevent wraparound, for 00:0",
+        ],
+    );
+    holds(&concern.effect, &["does not give way"]);
+}
+
+fn pgbouncer() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin")])
+        .map(|directory| directory.join("pgbouncer"))
+        .find(|program| program.is_file());
+    assert!(found.is_some() || std::env::var_os("CI").is_none(), "no pgbouncer");
+    found
+}
+
+#[test]
+#[allow(clippy::print_stdout)]
+fn a_pooler_is_told_and_refused_where_it_shares_sessions() {
+    let Some(program) = pgbouncer() else {
+        println!("pgbouncer is not there: poolers are not tried");
+        return;
+    };
+    let server = start(&[]);
+    let scene = Scene::of(server.create_database("pooled").unwrap());
+    let base = server.socket_directory();
+    for (mode, port) in [("session", "6001"), ("transaction", "6002"), ("statement", "6003")] {
+        let file = base.join(format!("{mode}.ini"));
+        std::fs::write(
+            &file,
+            format!(
+                "[databases]\npooled = host={0} port=5432 user=postgres\n[pgbouncer]\npool_mode = {mode}\nlisten_port = {port}\n\
+                 listen_addr =\nunix_socket_dir = {0}\nauth_type = any\nlogfile = {0}/{mode}.log\n\
+                 ignore_startup_parameters = extra_float_digits\n",
+                base.display()
+            ),
+        )
+        .unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
+        let _running = Running(as_owner(&program, base).arg(&file).spawn().unwrap());
+        let socket = base.join(format!(".s.PGSQL.{port}"));
+        for _ in 0..100 {
+            if socket.exists() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let pooled = scene.target.clone().with("port", port);
+        let found = scene.look_at(&pooled, &PreflightOptions::new(scene.upgrade()));
+        if mode == "session" {
+            assert_eq!(codes(&found), ["pooler"]);
+            let concern = one(&found, "pooler");
+            assert_eq!(concern.severity, Severity::Know);
+            holds(&concern.what, &["a pooler stands between pum and the server"]);
+            holds(&concern.effect, &["up to 3 sessions"]);
+            assert!(found.refusal().is_none());
+        } else {
+            assert_eq!(codes(&found), ["transaction_pooler"]);
+            holds(found.refusal().unwrap().message(), &["nothing would keep them"]);
+            holds(
+                one(&found, "transaction_pooler").advice.as_str(),
+                &["pool_mode = session"],
+            );
+            assert_eq!(found.not_seen[0].what, "everything else");
+        }
+    }
+}
