@@ -51,8 +51,9 @@
 //! # Ok::<(), pum::Error>(())
 //! ```
 //!
-//! **Baseline and upgrade**: [`baseline`] records where a database is, [`plan`] shows what is due, [`upgrade`] applies
-//! it, each delta in one transaction with its record, under a lock. [`info`] tells what is applied and what is not.
+//! **Baseline and upgrade**: [`baseline`] records where a database is, [`plan`] shows what is due, [`preflight()`] tells
+//! what would disturb it now, [`upgrade`] applies it, each delta in one transaction with its record, under a lock.
+//! [`info`] tells what is applied and what is not.
 //!
 //! ```
 //! # use pum::{Connection, Run, Server, ServerOptions};
@@ -65,6 +66,8 @@
 //! pum::baseline(&water, &pum::BaselineOptions::new(table.clone(), "1.0.0".parse()?), &run)?;
 //! let options = pum::UpgradeOptions::new(table.clone(), vec![deltas.path().to_owned()]);
 //! let plan = pum::plan(&water, &options, &run)?;
+//! let found = pum::preflight(&water, &plan, &pum::PreflightOptions::new(options.clone()), &run)?;
+//! assert!(found.concerns.is_empty() && found.refusal().is_none());
 //! let applied = pum::upgrade(&water, &options, Some(&plan), &run)?;
 //! assert_eq!(applied.steps[0].step.to_string(), "1.1.0 pipe (delta sql)");
 //! assert_eq!(pum::info(&water, &table, &options.directories, &run)?.current_version.as_deref(), Some("1.1.0"));

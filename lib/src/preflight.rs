@@ -221,11 +221,23 @@ impl Found {
         options: &PreflightOptions,
     ) -> Result<()> {
         let server = connection.server_version().major();
-        let given = quote_literal(&given(production, due, options));
+        connection.execute(
+            "begin isolation level read committed, read only; set local lock_timeout = '2s'; \
+             set local statement_timeout = '20s'",
+        )?;
+        let named = match named(connection, due) {
+            Ok(named) => named,
+            Err(error) if error.kind() == ErrorKind::Server => {
+                connection.rollback();
+                self.not_seen("everything else", error.message());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let given = quote_literal(&given(production, due, &named, options));
         // One savepoint for all: what fails is rolled back to it, and the next goes on.
         connection.execute(&format!(
-            "begin isolation level read committed, read only; set local lock_timeout = '2s'; \
-             set local statement_timeout = '20s'; select set_config('pum.preflight', {given}, true); savepoint looked"
+            "select set_config('pum.preflight', {given}, true); savepoint looked"
         ))?;
         let checks: Vec<&Check> = CHECKS.iter().filter(|check| check.since <= server).collect();
         let mut queries: Vec<String> = checks
@@ -287,8 +299,15 @@ impl Found {
     }
 }
 
+/// The names of relations that are words of the deltas. The words themselves stay here: a password may be among them.
+fn named(connection: &mut Connection, due: &Due) -> Result<Vec<String>> {
+    let names = connection.query("select distinct lower(relname) from pg_class where oid >= 16384", &[])?;
+    let names = names.iter().map(|row| row.text(0).to_owned());
+    Ok(names.filter(|name| due.words.contains(name)).collect())
+}
+
 /// What the queries ask of the upgrade.
-fn given(production: &Target, due: &Due, options: &PreflightOptions) -> String {
+fn given(production: &Target, due: &Due, named: &[String], options: &PreflightOptions) -> String {
     let upgrade = &options.upgrade;
     let (class, object) = key_in_pg_locks(&upgrade.table);
     serde_json::json!({
@@ -307,7 +326,7 @@ fn given(production: &Target, due: &Due, options: &PreflightOptions) -> String {
         "concurrently": due.concurrently,
         "creates": due.creates,
         "extensions": due.extensions,
-        "words": due.words,
+        "named": named,
     })
     .to_string()
 }

@@ -165,7 +165,9 @@ fn the_pre_flight_is_told_before_the_question() {
     let (place, production, expected) = scene("preflight");
     let test = place.database("preflight_test");
     place
-        .run(&format!("baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"))
+        .run(&format!(
+            "baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"
+        ))
         .with(0);
     let line = format!("test-and-upgrade -pp {production} -pt {test} -pc {expected} -t water_sys.info -d deltas");
     let ended = place.answer(&line, "n\n").with(0);
@@ -180,8 +182,14 @@ fn the_pre_flight_is_told_before_the_question() {
         ended.out
     );
 
-    execute(&production, "alter table public.pipe add constraint \"odd\u{1b}[31m\" check (id > 1) not valid");
-    execute(&expected, "alter table public.pipe add constraint \"odd\u{1b}[31m\" check (id > 1) not valid");
+    execute(
+        &production,
+        "alter table public.pipe add constraint \"odd\u{1b}[31m\" check (id > 1) not valid",
+    );
+    execute(
+        &expected,
+        "alter table public.pipe add constraint \"odd\u{1b}[31m\" check (id > 1) not valid",
+    );
     let told = format!(
         "Pre-flight of {production}: to know: 1.\n\nknow: the constraint \"odd\\x1b[31m\" of public.pipe is NOT VALID [constraint_not_valid]\n  effect: "
     );
@@ -196,7 +204,11 @@ fn the_pre_flight_is_told_before_the_question() {
     let mut dump = open(&production);
     dump.execute("set application_name = pg_dump; begin; select 1").unwrap();
     let ended = place.run(&dry_run.replace("--dry-run", "--format json")).with(0);
-    assert!(ended.err.contains("a dump") && ended.err.contains("[running_dump]\n  effect: "), "{}", ended.err);
+    assert!(
+        ended.err.contains("a dump") && ended.err.contains("[running_dump]\n  effect: "),
+        "{}",
+        ended.err
+    );
     assert!(!ended.err.contains("NOT VALID"), "{}", ended.err);
     let json: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
     assert_eq!(json["preflight"]["concerns"][0]["severity"], "delays");
@@ -211,7 +223,9 @@ fn an_upgrade_that_cannot_succeed_does_not_begin() {
     let (place, production, expected) = scene("refusal");
     let test = place.database("refusal_test");
     place
-        .run(&format!("baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"))
+        .run(&format!(
+            "baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"
+        ))
         .with(0);
     let role = format!("{production}_reader");
     execute(
@@ -225,7 +239,11 @@ fn an_upgrade_that_cannot_succeed_does_not_begin() {
     let ended = place
         .run(&format!("upgrade -p {reader} -t water_sys.info -d deltas"))
         .with(1);
-    for text in ["lacks INSERT ON water_sys.info", "nothing was changed", "GRANT INSERT ON water_sys.info TO"] {
+    for text in [
+        "lacks INSERT ON water_sys.info",
+        "nothing was changed",
+        "GRANT INSERT ON water_sys.info TO",
+    ] {
         assert!(ended.err.contains(text), "{text}: {}", ended.err);
     }
     let ended = place
@@ -234,7 +252,15 @@ fn an_upgrade_that_cannot_succeed_does_not_begin() {
             "y\n",
         )
         .with(1);
-    assert!(ended.out.contains("blocking: 1") && ended.out.contains("[cannot_record]"), "{}", ended.out);
-    assert!(!ended.err.contains(PROMPT) && ended.err.contains("lacks INSERT"), "{}", ended.err);
+    assert!(
+        ended.out.contains("blocking: 1") && ended.out.contains("[cannot_record]"),
+        "{}",
+        ended.out
+    );
+    assert!(
+        !ended.err.contains(PROMPT) && ended.err.contains("lacks INSERT"),
+        "{}",
+        ended.err
+    );
     assert!(!sized(&production));
 }

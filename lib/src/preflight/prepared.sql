@@ -2,13 +2,13 @@
 -- codes: prepared_transaction
 with given as (
     select current_setting('pum.preflight')::json as g
-), words as (
-    select json_array_elements_text(g -> 'words') as word from given
+), named as (
+    select json_array_elements_text(g -> 'named') as name from given
 ), held as (
     select l.virtualtransaction as holder,
            string_agg(format('%s (%s%s)', l.relation::regclass,
                              upper(ltrim(regexp_replace(replace(l.mode, 'Lock', ''), '([A-Z])', ' \1', 'g'))),
-                             case when lower(c.relname) in (select word from words) then ', named in the deltas' end),
+                             case when lower(c.relname) in (select name from named) then ', named in the deltas' end),
                       ', ' order by l.relation::regclass::text) as list
     from pg_locks l
     join pg_class c on c.oid = l.relation

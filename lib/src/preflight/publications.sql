@@ -2,11 +2,11 @@
 -- codes: publication
 with given as (
     select current_setting('pum.preflight')::json as g
-), words as (
-    select json_array_elements_text(g -> 'words') as word from given
+), named as (
+    select json_array_elements_text(g -> 'named') as name from given
 ), published as (
-    select t.pubname, format('%I.%I', t.schemaname, t.tablename) as name, lower(t.tablename) in (select word from words) as named,
-           row_number() over (partition by t.pubname order by lower(t.tablename) in (select word from words) desc, t.schemaname, t.tablename) as place
+    select t.pubname, format('%I.%I', t.schemaname, t.tablename) as name, lower(t.tablename) in (select name from named) as named,
+           row_number() over (partition by t.pubname order by lower(t.tablename) in (select name from named) desc, t.schemaname, t.tablename) as place
     from pg_publication_tables t
 )
 select 'publication' as code,

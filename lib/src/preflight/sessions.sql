@@ -2,13 +2,13 @@
 -- codes: running_dump, idle_in_transaction, long_transaction
 with given as (
     select current_setting('pum.preflight')::json as g
-), words as (
-    select json_array_elements_text(g -> 'words') as word from given
+), named as (
+    select json_array_elements_text(g -> 'named') as name from given
 ), modes as (
     select array['AccessShareLock', 'RowShareLock', 'RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareLock',
                  'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'] as weakest_first
 ), locked as (
-    select l.pid, l.relation, lower(c.relname) in (select word from words) as named,
+    select l.pid, l.relation, lower(c.relname) in (select name from named) as named,
            max(array_position(weakest_first, l.mode)) as strength
     from modes, pg_locks l
     join pg_class c on c.oid = l.relation
@@ -75,7 +75,8 @@ select null,
               case when count(*) > 1 then 'they run' else 'it runs' end,
               string_agg(pid::text, ', ' order by pid),
               '; locked: ' || string_agg(list, ', ' order by pid)),
-       format('the role %s is no member of pg_read_all_stats', current_user),
-       format('GRANT pg_read_all_stats TO %I', current_user)
+       case when bool_or(state = 'disabled') then 'they have track_activities = off'
+            else format('the role %s is no member of pg_read_all_stats', current_user) end,
+       case when bool_or(state = 'disabled') then null else format('GRANT pg_read_all_stats TO %I', current_user) end
 from session where hidden and not dump
 having count(*) > 0

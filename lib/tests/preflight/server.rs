@@ -60,7 +60,10 @@ fn as_owner(program: &Path, directory: &Path) -> Command {
 fn standby(server: &Server, name: &str) -> (Running, Target) {
     let base = server.socket_directory();
     let data = base.join(name);
-    let copied = as_owner(&server.programs().join("pg_basebackup"), base)
+    // One of a later version copies an older server too.
+    let beside = Some(server.programs().join("pg_basebackup")).filter(|program| program.is_file());
+    let program = pum::find_program("pg_basebackup", None, beside.as_deref()).unwrap();
+    let copied = as_owner(&program, base)
         .args([
             "-h",
             base.to_str().unwrap(),
@@ -93,12 +96,6 @@ fn standby(server: &Server, name: &str) -> (Running, Target) {
     (Running(child), server.target("postgres").with("port", "5433"))
 }
 
-fn has(server: &Server, program: &str) -> bool {
-    let there = server.programs().join(program).is_file();
-    assert!(there || std::env::var_os("CI").is_none(), "no {program}");
-    there
-}
-
 #[test]
 fn synchronous_commits_slots_and_lag_are_told() {
     let server = start(&[
@@ -106,9 +103,6 @@ fn synchronous_commits_slots_and_lag_are_told() {
         ("max_wal_senders", "5"),
         ("max_wal_size", "2GB"),
     ]);
-    if !has(&server, "pg_basebackup") {
-        return;
-    }
     let scene = Scene::of(server.create_database("replicas").unwrap());
     let plain = scene.plain("replicas");
     let as_plain = || scene.look_at(&plain, &PreflightOptions::new(scene.upgrade()));

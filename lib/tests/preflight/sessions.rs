@@ -186,6 +186,21 @@ fn what_a_plain_role_may_not_see_is_said() {
 }
 
 #[test]
+fn who_is_not_tracked_is_said() {
+    let scene = Scene::new("untracked");
+    let mut other = scene.open();
+    other.execute("set track_activities = off").unwrap();
+    other.execute("begin; update water.pipe set size = 2").unwrap();
+    let found = scene.look_closely();
+    assert_eq!(codes(&found), Vec::<&str>::new());
+    let [hidden] = found.not_seen.as_slice() else {
+        panic!("{found:#?}")
+    };
+    holds(&hidden.what, &["locked: water.pipe (ROW EXCLUSIVE"]);
+    assert_eq!(hidden.because, "they have track_activities = off");
+}
+
+#[test]
 fn another_run_is_seen() {
     let scene = Scene::new("run");
     scene.delta("delta_1.0.1_slow.sql", "select pg_sleep(3)");
