@@ -318,7 +318,7 @@ fn given(production: &Target, due: &Due, named: &[String], options: &PreflightOp
         "lock_class": class.to_string(),
         "lock_object": object.to_string(),
         "long_transaction": options.long_transaction.as_secs_f64(),
-        "waits": waits(upgrade),
+        "waits": waits(upgrade, due),
         "waits_for_runs": !upgrade.wait.is_zero(),
         "sessions": due.sessions(),
         "records": due.records,
@@ -332,15 +332,20 @@ fn given(production: &Target, due: &Due, named: &[String], options: &PreflightOp
 }
 
 /// What happens to a delta that has to wait for a lock.
-fn waits(upgrade: &UpgradeOptions) -> String {
+fn waits(upgrade: &UpgradeOptions, due: &Due) -> String {
     if upgrade.lock_timeout.is_zero() {
         return "waits without end, and everybody else who wants the table waits behind it".to_owned();
     }
     format!(
         "waits, and everybody else who wants the table behind it; after {} s it is rolled back and tried again, {} times in \
-         all, and then the upgrade stops",
+         all, and then the upgrade stops{}",
         upgrade.lock_timeout.as_secs_f64(),
-        upgrade.attempts
+        upgrade.attempts,
+        if due.no_transaction {
+            " (a delta without a transaction stops it the first time)"
+        } else {
+            ""
+        }
     )
 }
 

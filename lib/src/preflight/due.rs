@@ -18,6 +18,8 @@ pub(super) struct Due {
     pub(super) records: bool,
     /// Whether one is written in Python, of which nothing else is known.
     pub(super) python: bool,
+    /// Whether one runs without a transaction.
+    pub(super) no_transaction: bool,
     /// Whether one has CREATE INDEX CONCURRENTLY or the like.
     pub(super) concurrently: bool,
     /// What they create of what needs the right to create in the database: `schema`, `extension`, `publication`.
@@ -44,6 +46,7 @@ impl Due {
                 continue;
             }
             let script = Script::open(step.path(), variables)?;
+            due.no_transaction |= script.no_transaction();
             let mut statements = script.statements()?;
             while let Some(statement) = statements.next()? {
                 due.concurrently |= statement

@@ -150,6 +150,14 @@ fn a_snapshot_matters_where_an_index_is_built_concurrently() {
     let concern = one(&found, "idle_in_transaction");
     assert_eq!(concern.severity, Severity::Delays);
     holds(&concern.effect, &["CREATE INDEX CONCURRENTLY"]);
+    other.execute("update water.pipe set size = 1").unwrap();
+    holds(
+        &one(&scene.look_closely(), "idle_in_transaction").effect,
+        &[
+            "10 times in all",
+            "a delta without a transaction stops it the first time",
+        ],
+    );
 }
 
 #[test]
