@@ -56,12 +56,7 @@ const CHECKS: &[Check] = checks![
 ];
 
 /// The concerns for which an upgrade is not begun: it could not succeed.
-const REFUSES: [&str; 4] = [
-    "standby",
-    "no_synchronous_standby",
-    "transaction_pooler",
-    "cannot_record",
-];
+const REFUSES: [&str; 3] = ["standby", "no_synchronous_standby", "transaction_pooler"];
 
 /// How a pre-flight looks at a database.
 #[derive(Debug, Clone)]

@@ -1,6 +1,8 @@
 //! `test` and `test-and-upgrade`.
 
-use crate::{Place, ask, execute, open};
+use pum::{Connection, Run, Server, ServerOptions};
+
+use crate::{Place, ask, execute, open, support};
 
 /// Production at 1.0.0, the expected database, deltas that lead from one to the other.
 fn scene(name: &str) -> (Place, String, String) {
@@ -220,47 +222,65 @@ fn the_pre_flight_is_told_before_the_question() {
 
 #[test]
 fn an_upgrade_that_cannot_succeed_does_not_begin() {
-    let (place, production, expected) = scene("refusal");
-    let test = place.database("refusal_test");
+    let (place, _, expected) = scene("refusal");
+    let settings = [("wal_level", "replica"), ("max_wal_senders", "2")];
+    let options = ServerOptions {
+        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..support::options()
+    };
+    let server = Server::start(&options, &Run::new()).unwrap();
+    let target = server.create_database("refused").unwrap();
+    let mut production = Connection::open(&target, &Run::new()).unwrap();
+    production
+        .execute("create table public.pipe (id int primary key); create table public.about (version text)")
+        .unwrap();
+    let name = target.name();
     place
-        .run(&format!(
-            "baseline -p {production} -t water_sys.info -d deltas -b 1.0.0"
-        ))
+        .run(&format!("baseline -p '{name}' -t water_sys.info -d deltas -b 1.0.0"))
         .with(0);
-    let role = format!("{production}_reader");
-    execute(
-        &production,
-        &format!(
-            "create role {role} login; grant usage on schema water_sys to {role}; grant select on all tables in schema \
-             water_sys, public to {role}; grant select on all sequences in schema water_sys to {role}"
-        ),
-    );
-    let reader = format!("'service={production} user={role}'");
+    production
+        .execute("alter system set synchronous_standby_names = 'away'")
+        .unwrap();
+    production.execute("select pg_reload_conf()").unwrap();
+    let there = |connection: &mut Connection| {
+        let rows = connection.query("show synchronous_standby_names", &[]).unwrap();
+        rows.value(0, 0) == Some("away")
+    };
+    while !there(&mut production) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let waits = "every COMMIT of the upgrade waits without end";
     let ended = place
-        .run(&format!("upgrade -p {reader} -t water_sys.info -d deltas"))
+        .run(&format!("upgrade -p '{name}' -t water_sys.info -d deltas"))
         .with(1);
-    for text in [
-        "lacks INSERT ON water_sys.info",
-        "nothing was changed",
-        "GRANT INSERT ON water_sys.info TO",
-    ] {
+    for text in [waits, "state: nothing was changed", "help: bring the standby back"] {
         assert!(ended.err.contains(text), "{text}: {}", ended.err);
     }
     let ended = place
         .answer(
-            &format!("test-and-upgrade -pp {reader} -pt {test} -pc {expected} -t water_sys.info -d deltas"),
+            &format!("test-and-upgrade -pp '{name}' -pc {expected} -t water_sys.info -d deltas"),
             "y\n",
         )
         .with(1);
     assert!(
-        ended.out.contains("blocking: 1") && ended.out.contains("[cannot_record]"),
+        ended
+            .out
+            .contains(": blocking: 1.\n\nblocks: synchronous_standby_names is 'away'"),
         "{}",
         ended.out
     );
     assert!(
-        !ended.err.contains(PROMPT) && ended.err.contains("lacks INSERT"),
+        !ended.err.contains(PROMPT) && ended.err.contains(waits),
         "{}",
         ended.err
     );
-    assert!(!sized(&production));
+    // A dry run shows it, and is none the worse.
+    let ended = place
+        .run(&format!("upgrade -p '{name}' -t water_sys.info -d deltas --dry-run"))
+        .with(0);
+    assert!(ended.out.contains("[no_synchronous_standby]"), "{}", ended.out);
+    let rows = production
+        .query("select count(*)::text from water_sys.info", &[])
+        .unwrap();
+    assert_eq!(rows.value(0, 0), Some("1"));
 }

@@ -27,6 +27,7 @@ fn a_standby_is_refused_and_looked_at() {
     assert_eq!(error.kind(), ErrorKind::Refused);
     holds(error.message(), &["is a standby server, which takes no changes"]);
     holds(error.hint().unwrap(), &["primary"]);
+    assert_eq!(error.state(), Some("nothing was changed"));
 }
 
 /// A program of the server, ended with the value.
