@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use pum::{Error, ErrorKind, Location, Result, Variables};
+use pum::{CopyMethod, Error, ErrorKind, Location, Result, Variables};
 use serde_saphyr::Spanned;
 
 pub(crate) use file::{Command, Expected};
@@ -210,6 +210,7 @@ impl Config {
             .with_hint("leave the key out, or write {deltas: true}"));
         }
         self.lock_timeout(None)?;
+        self.copy(None)?;
         Ok(())
     }
 
@@ -382,6 +383,19 @@ impl Config {
             Role::Comparison => &self.file.pg_service_comp,
         };
         self.choose(given, key.as_ref())
+    }
+
+    /// How production is copied for a rehearsal.
+    ///
+    /// # Errors
+    /// There is no such way.
+    pub(crate) fn copy(&self, given: Option<String>) -> Result<Setting<CopyMethod>> {
+        self.choose(given, self.file.copy.as_ref())
+            .unwrap_or(Setting {
+                value: CopyMethod::Auto.name().to_owned(),
+                origin: Origin::Default,
+            })
+            .map(|name| name.parse())
     }
 
     /// The snapshot file that stands in the place of a database: a name that ends with `.json`.

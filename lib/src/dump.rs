@@ -1,9 +1,12 @@
-//! Dumps and restores databases with PostgreSQL's own `pg_dump` and `pg_restore`, as child processes.
+//! Dumps, restores and copies databases with PostgreSQL's own `pg_dump`, `pg_restore` and `pg_basebackup`, as child
+//! processes.
 
 mod archive;
+mod base;
 mod child;
 mod contents;
 mod database;
+mod explain;
 mod load;
 mod parallel;
 mod part;
@@ -15,18 +18,22 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::connection::{Connection, ServerVersion};
+use crate::connection::{Connection, ServerVersion, quote_identifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::programs::{find_program, program_version};
 use crate::run::{Event, Run};
+use crate::server::PrivateDirectory;
 use crate::target::Target;
 
 use archive::Archive;
 use child::Child;
+use explain::explain;
 use part::Part;
 use progress::{Progress, table_sizes};
 
+pub(crate) use base::{Tablespace, base_backup};
 pub(crate) use database::holds_user_objects;
+pub(crate) use restore::restore_dump;
 pub use restore::{PassedOver, RestoreOptions, Restored, restore};
 
 /// The form of a dump (PostgreSQL documentation, `pg_dump --format`).
@@ -128,17 +135,8 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
         patterns.push(regex);
     }
     let progress = Progress::new(table_sizes(&mut connection, &patterns));
-
-    let command = dump_command(&pg_dump, &part, &connection, options);
-    let listener = progress.clone();
-    let child = Child::start(command, run, move |line| listener.hear(line)).map_err(unchanged)?;
-    let ended = child
-        .wait(run, || progress.tell(size(part.path()), run))
-        .map_err(unchanged)?;
-    if !ended.status.success() {
-        let error = explain(ended.error("pg_dump"), &ended, &part, &mut connection);
-        return Err(unchanged(error));
-    }
+    let command = dump_command(&pg_dump, part.path(), &connection, options, &Selection::default());
+    run_pg_dump(command, part.path(), &mut connection, &progress, |_| {}, run).map_err(unchanged)?;
     check(part.path(), options.format, pg_restore.as_deref(), run).map_err(|error| {
         unchanged(Error::new(error.kind(), format!("the new dump is not whole: {error}")).with_hint("dump again"))
     })?;
@@ -168,7 +166,100 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
     })
 }
 
-fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &DumpOptions) -> Command {
+/// What of a database is dumped for a copy of it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Selection {
+    /// No rows.
+    pub(crate) schema_only: bool,
+    /// Nothing but the rows of this table: schema and name.
+    pub(crate) rows_of: Option<[String; 2]>,
+    /// Schemas whose tables come without rows.
+    pub(crate) without_rows: Vec<String>,
+}
+
+/// Dumps a database to be restored at once and not to be kept: nothing is read again, flushed or summed. Returns where
+/// it is: in the directory format, so that several jobs can work at it, compressed as fast as `pg_dump` can.
+///
+/// # Errors
+/// As [`dump()`].
+pub(crate) fn dump_for_copy(
+    source: &Target,
+    directory: &PrivateDirectory,
+    selection: &Selection,
+    options: &DumpOptions,
+    run: &Run,
+) -> Result<PathBuf> {
+    let mut connection = Connection::open(source, run)?;
+    let pg_dump = program("pg_dump", options.pg_dump.as_deref(), &connection.server_version(), run)?;
+    let path = directory.path().join(match selection.rows_of {
+        Some(_) => "rows",
+        None => "dump",
+    });
+    let left_out: Vec<String> = selection
+        .without_rows
+        .iter()
+        .map(|schema| pattern_to_regex(&quote_identifier(schema)))
+        .collect();
+    let sizes = match selection {
+        Selection {
+            schema_only: false,
+            rows_of: None,
+            ..
+        } => table_sizes(&mut connection, &left_out),
+        _ => Vec::new(),
+    };
+    let lz4 = program_version(&pg_dump)?.0 >= 16;
+    let mut options = DumpOptions {
+        format: Format::Directory,
+        compression: Some(if lz4 { "lz4" } else { "0" }.to_owned()),
+        ..options.clone()
+    };
+    loop {
+        let progress = Progress::new(sizes.clone());
+        let command = dump_command(&pg_dump, &path, &connection, &options, selection);
+        let noted = |process| directory.note(process);
+        match run_pg_dump(command, &path, &mut connection, &progress, noted, run) {
+            Ok(()) => {
+                progress.finish(run);
+                return Ok(path);
+            }
+            // It is found out before anything is done.
+            Err(error) if lz4 && error.message().contains("does not support compression") => {
+                if options.compression.replace("0".to_owned()).as_deref() == Some("0") {
+                    return Err(error);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Runs `pg_dump` to its end; `noted` gets its process number.
+fn run_pg_dump(
+    command: Command,
+    path: &Path,
+    connection: &mut Connection,
+    progress: &Progress,
+    noted: impl FnOnce(u32),
+    run: &Run,
+) -> Result<()> {
+    let listener = progress.clone();
+    let mut child = Child::start(command, run, move |line| listener.hear(line))?;
+    noted(child.id());
+    let ended = child.wait(run, || progress.tell(size(path), run))?;
+    if ended.status.success() {
+        return Ok(());
+    }
+    Err(explain(ended.error("pg_dump"), &ended, path, connection))
+}
+
+fn dump_command(
+    pg_dump: &Path,
+    path: &Path,
+    connection: &Connection,
+    options: &DumpOptions,
+    selection: &Selection,
+) -> Command {
     let mut command = child::command(pg_dump);
     connect(&mut command, "pg_dump", connection);
     command.arg("--no-password");
@@ -195,9 +286,21 @@ fn dump_command(pg_dump: &Path, part: &Part, connection: &Connection, options: &
     if let Some(timeout) = options.lock_timeout {
         command.arg(format!("--lock-wait-timeout={}", timeout.as_millis()));
     }
+    if selection.schema_only {
+        command.arg("--schema-only");
+    }
+    for schema in &selection.without_rows {
+        command.arg(format!("--exclude-table-data={}.*", quote_identifier(schema)));
+    }
+    if let Some([schema, table]) = &selection.rows_of {
+        let table = format!("{}.{}", quote_identifier(schema), quote_identifier(table));
+        command
+            .args(["--data-only", "--strict-names"])
+            .arg(format!("--table={table}"));
+    }
     // Not through our own descriptor as its stdout: since 16 pg_dump appends there, and the contents lack the places of
     // the data, which a restore with several jobs needs.
-    command.arg("--file").arg(part.path());
+    command.arg("--file").arg(path);
     command
 }
 
@@ -300,59 +403,6 @@ fn pattern_to_regex(pattern: &str) -> String {
     }
     regex.push_str(")$");
     regex
-}
-
-/// Adds what the words of pg_dump leave out: free space, all forbidden tables, who holds the lock.
-fn explain(error: Error, ended: &child::Ended, part: &Part, connection: &mut Connection) -> Error {
-    if ended.complained_of("No space left")
-        || ended.complained_of("Disk quota")
-        || ended.complained_of("File too large")
-    {
-        let free = rustix::fs::statvfs(part::parent(part.path()))
-            .map(|place| place.f_bavail.saturating_mul(place.f_frsize))
-            .unwrap_or(0);
-        return error.with_hint(format!(
-            "make room or dump to another place; {} MB are free there without the part that was written",
-            (free + size(part.path())) / 1_000_000
-        ));
-    }
-    if ended.complained_of("permission denied") {
-        let tables = connection.query(
-            "select string_agg(c.oid::regclass::text, ', ' order by n.nspname, c.relname) from pg_class c
-             join pg_namespace n on n.oid = c.relnamespace
-             where c.relkind in ('r', 'p', 'S', 'm', 'v') and n.nspname not like 'pg\\_%'
-               and n.nspname <> 'information_schema' and not has_table_privilege(c.oid, 'SELECT')",
-            &[],
-        );
-        let names = tables.ok().and_then(|rows| rows.value(0, 0).map(str::to_owned));
-        return match names {
-            Some(names) => error.with_hint(format!(
-                "dump as a role that may read everything; this one may not read {names}"
-            )),
-            None => error.with_hint("dump as a role that may read everything"),
-        };
-    }
-    if ended.complained_of("row-level security") {
-        return error.with_hint(
-            "row security would hide rows from this role, and the dump would look complete: dump as the tables' owner \
-             or as a role with BYPASSRLS",
-        );
-    }
-    if ended.complained_of("statement timeout") || ended.complained_of("lock timeout") {
-        let holders = connection.query(
-            "select string_agg(distinct format('process %s (%s, %s)', l.pid, a.usename, a.application_name), ', ')
-             from pg_locks l join pg_stat_activity a using (pid)
-             where l.granted and l.mode = 'AccessExclusiveLock' and l.locktype = 'relation'
-               and l.database = (select oid from pg_database where datname = current_database())",
-            &[],
-        );
-        let names = holders.ok().and_then(|rows| rows.value(0, 0).map(str::to_owned));
-        return match names {
-            Some(names) => error.with_hint(format!("pg_dump waited for a lock on a table; {names} holds one")),
-            None => error.with_hint("pg_dump waited for a lock on a table, which is free again"),
-        };
-    }
-    error
 }
 
 /// Reads what was written from end to end.

@@ -8,9 +8,11 @@ mod expected;
 mod text;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use contract::{Contract, ContractStep, NotCompared, ServerFacts, Terms, upgrade_rehearsed};
 use contract::{Moment, history_digest, structure_filter};
+pub use copy::{Copied, CopyMethod};
 use evidence::{Data, Evidence, Recorder};
 pub use expected::Expected;
 
@@ -18,7 +20,7 @@ use crate::catalog::{Catalog, Filter};
 use crate::check::{Origin, check};
 use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
-use crate::dump::{DumpOptions, RestoreOptions, Restored, dump, restore};
+use crate::dump::Restored;
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::History;
 use crate::preflight::{Preflight, PreflightOptions, preflight};
@@ -26,7 +28,7 @@ use crate::report::Report;
 use crate::rows::no_rows;
 use crate::run::{Event, Run};
 use crate::script::file_digests;
-use crate::server::{PrivateDirectory, Server, ServerOptions};
+use crate::server::{Server, ServerOptions};
 use crate::target::Target;
 use crate::upgrade::{
     Agreed, Applied, AppliedStep, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database,
@@ -47,9 +49,16 @@ pub struct RehearsalOptions {
     pub expected: Option<Expected>,
     /// The version of a production database that has no upgrades table: it is baselined at it.
     pub baseline: Option<Version>,
-    /// Where the backup is kept; without it, it goes into a private file that is removed.
+    /// Where a backup of production is kept; without it there is none.
     pub backup: Option<PathBuf>,
-    /// Schemas that are neither restored nor compared. The backup holds them all the same.
+    /// How production is copied.
+    pub copy: CopyMethod,
+    /// The copy has no rows save those of the upgrades table.
+    pub schema_only: bool,
+    /// How long `pg_dump` waits in production for a table that another session has locked for itself.
+    pub lock_wait: Duration,
+    /// Schemas that are neither restored nor compared. The backup holds them all the same, and so does a copy that is not
+    /// restored.
     pub exclude_schemas: Vec<String>,
     /// What is compared.
     pub filter: Filter,
@@ -57,7 +66,8 @@ pub struct RehearsalOptions {
     pub ignore_restore_errors: bool,
     /// Drops what the test database holds, even when it is not pum's own.
     pub overwrite: bool,
-    /// How many jobs restore the copy.
+    /// How many tables are dumped and restored at once; 0 is one for each processor, four at most. A backup is one file,
+    /// which is written by one.
     pub jobs: usize,
     /// `pg_dump`, when not the one that pum finds.
     pub pg_dump: Option<PathBuf>,
@@ -77,11 +87,14 @@ impl RehearsalOptions {
             expected: None,
             baseline: None,
             backup: None,
+            copy: CopyMethod::default(),
+            schema_only: false,
+            lock_wait: Duration::from_secs(60),
             exclude_schemas: Vec::new(),
             filter: Filter::default(),
             ignore_restore_errors: false,
             overwrite: false,
-            jobs: 1,
+            jobs: 0,
             pg_dump: None,
             pg_restore: None,
             server: ServerOptions::default(),
@@ -98,11 +111,12 @@ pub struct Rehearsal {
     contract: Contract,
     applied: Applied,
     restored: Restored,
+    copied: Copied,
     report: Report,
     // The copy lives as long as the rehearsal: production is compared with it afterwards. A session on it keeps another
     // rehearsal from dropping it.
     _held: Connection,
-    _server: Option<Server>,
+    _servers: [Option<Server>; 2],
 }
 
 /// Production after its upgrade.
@@ -119,18 +133,19 @@ pub struct CarriedOut {
 /// Test or expected database being production (whatever the names), a database in the way that is not pum's own,
 /// and every error of the parts: dump, restore, upgrade, the building of the expected database, the comparison.
 pub fn rehearse(production: &Target, options: &RehearsalOptions, run: &Run) -> Result<Rehearsal> {
-    Flow {
-        production,
-        options,
-        run,
-        phase: 0,
-        phases: match options.expected {
-            None | Some(Expected::Snapshot(_)) => 5,
-            Some(_) => 6,
-        },
-    }
-    .rehearse()
-    .map_err(|error| error.add_state("production was only read"))
+    let rehearse = || {
+        let method = copy::method(options)?;
+        let builds = matches!(&options.expected, Some(expected) if !matches!(expected, Expected::Snapshot(_)));
+        let flow = Flow {
+            production,
+            options,
+            run,
+            phase: 0,
+            phases: 3 + copy::phases(method, options) + usize::from(builds),
+        };
+        flow.rehearse(method)
+    };
+    rehearse().map_err(|error| error.add_state("production was only read"))
 }
 
 struct Flow<'a> {
@@ -152,7 +167,7 @@ impl Flow<'_> {
         self.run.go_on()
     }
 
-    fn rehearse(mut self) -> Result<Rehearsal> {
+    fn rehearse(mut self, method: CopyMethod) -> Result<Rehearsal> {
         let options = self.options;
         if options.expected.is_none() && options.comparison.is_none() {
             return Err(
@@ -183,60 +198,37 @@ impl Flow<'_> {
         let plan = Plan::new(&deltas, &planned, options.upgrade.max_version)?;
         let digests = digests(&plan)?;
         let filter = structure_filter(&options.upgrade.table);
-        let structure = Catalog::read(&mut production, &filter)?.fingerprint();
+        let catalog = Catalog::read(&mut production, &filter)?;
+        let structure = catalog.fingerprint();
         let server_facts = ServerFacts::read(&mut production)?;
         let moment = Moment::read(&mut production)?;
+        let mut like = copy::Likeness::read(&mut production)?;
+        copy::look(&mut production, method, &like, options, self.run)?;
 
         // Before anything is copied: a throw-away server of production's version, with what production needs.
         let builds = options.expected.is_some() && snapshot_file.is_none();
-        let needs_server = options.test.is_none() || builds && options.comparison.is_none();
+        let needs_server =
+            method == CopyMethod::Physical || options.test.is_none() || builds && options.comparison.is_none();
         let server = if needs_server {
-            Some(copy::start_server(&mut production, options, self.run)?)
+            Some(copy::start_server(&mut production, &mut like, options, self.run)?)
         } else {
             None
         };
         let in_server = |name: &str| server.as_ref().map(|server| server.target(name));
-        let test = options.test.clone().or_else(|| in_server("pum_test"));
-        let Some(test) = test else {
-            return Err(Error::new(ErrorKind::Usage, "there is no test database"));
+        let source = copy::Source {
+            production,
+            snapshot,
+            history: history.as_ref(),
+            catalog: &catalog,
+            like: &like,
         };
-
-        self.phase(match &options.backup {
-            Some(file) => format!("back up {} to \"{}\"", self.production, file.display()),
-            None => format!("back up {}", self.production),
-        })?;
-        let private = PrivateDirectory::new()?;
-        let file = options
-            .backup
-            .clone()
-            .unwrap_or_else(|| private.path().join("backup.dump"));
-        let dump_options = DumpOptions {
-            snapshot: Some(snapshot),
-            pg_dump: options.pg_dump.clone(),
-            pg_restore: options.pg_restore.clone(),
-            ..DumpOptions::default()
-        };
-        dump(self.production, &file, &dump_options, self.run)?;
-        let like = copy::Likeness::read(&mut production)?;
-        production.rollback();
-        drop(production);
-
-        self.phase(format!(
-            "restore the backup into {}",
-            shown(COPY, options.test.as_ref())
-        ))?;
-        copy::prepare(&test, &like, options.overwrite, self.run)?;
-        let restore_options = RestoreOptions {
-            exclude_schemas: options.exclude_schemas.clone(),
-            ignore_errors: options.ignore_restore_errors,
-            jobs: options.jobs,
-            pg_restore: options.pg_restore.clone(),
-            into_existing: true,
-            ..RestoreOptions::default()
-        };
-        let restored = restore(&file, &test, &restore_options, self.run)?;
+        let copy::Copy {
+            target: test,
+            server: of_copy,
+            restored,
+            copied,
+        } = self.copy(method, source, server.as_ref())?;
         let held = Connection::open(&test, self.run)?;
-        drop(private);
         if let (None, Some(version)) = (&history, options.baseline) {
             let mut lock = Lock::take(&test, &options.upgrade.table, options.upgrade.wait, self.run)?;
             baseline_under(&mut lock, &baseline_options(&options.upgrade, version), self.run)?;
@@ -248,15 +240,18 @@ impl Flow<'_> {
             allow_near_misses: true,
             ..options.upgrade.clone()
         };
-        let before = Data::read(&test, &options.upgrade.table, options.jobs, self.run)?;
+        let before = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let mut recorder = Recorder::start(&test, self.run)?;
         let applied = upgrade_seen(&test, &upgrade_options, &plan, &mut recorder, self.run)?;
         let mut evidence = recorder.end()?;
-        let after = Data::read(&test, &options.upgrade.table, options.jobs, self.run)?;
+        let after = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let (data, sequences, not_told) = before.changes(&after);
         evidence.data = data;
         evidence.sequences = sequences;
         evidence.not_measured.extend(not_told);
+        if copied.schema_only {
+            evidence.not_measured.push(copy::WITHOUT_ROWS.to_owned());
+        }
 
         let comparison = match &snapshot_file {
             Some(_) => None,
@@ -282,6 +277,7 @@ impl Flow<'_> {
             production: self.production.to_string(),
             server: server_facts,
             copied: moment.seconds,
+            copy: copied.clone(),
             position: moment.position,
             baseline: match &history {
                 None => options.baseline.map(|version| version.to_string()),
@@ -309,9 +305,10 @@ impl Flow<'_> {
             contract,
             applied,
             restored,
+            copied,
             report,
             _held: held,
-            _server: server,
+            _servers: [of_copy, server],
         })
     }
 
@@ -468,6 +465,16 @@ impl Rehearsal {
     /// What the restore passed over.
     pub fn restored(&self) -> &Restored {
         &self.restored
+    }
+
+    /// The upgraded copy. A throw-away one is there as long as the rehearsal is.
+    pub fn copy(&self) -> &Target {
+        &self.test
+    }
+
+    /// How the copy was made.
+    pub fn copied(&self) -> &Copied {
+        &self.copied
     }
 
     /// Whether production is baselined first, because it has no upgrades table.

@@ -3,22 +3,24 @@
 //! It listens on a socket in a private directory only, writes without fsync, and is gone with the value. What a
 //! killed process left is found by the next one and removed.
 
+mod private;
+
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, geteuid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::connection::{Connection, ServerVersion, quote_identifier};
 use crate::error::{Error, ErrorKind, Result};
 use crate::programs::{find_program, program_version};
 use crate::run::Run;
 use crate::target::Target;
+
+pub(crate) use private::{PrivateDirectory, base};
+use private::{ServiceUser, service_user};
 
 /// What a throw-away server is made of.
 #[derive(Debug, Clone, Default)]
@@ -34,18 +36,32 @@ pub struct ServerOptions {
 /// A running server, stopped and removed when dropped.
 #[derive(Debug)]
 pub struct Server {
-    directory: PathBuf,
     process: Child,
     version: ServerVersion,
     programs: PathBuf,
+    user: String,
     run: Run,
-    // Held while we live: who can take it knows that this server is an orphan.
-    _owned: File,
+    // After the process: the directory is removed when the server has ended.
+    directory: PrivateDirectory,
 }
 
-const PREFIX: &str = "pum-server-";
+/// Where a server's data lies in its private directory.
+pub(crate) const DATA: &str = "data";
+/// Where tablespaces of copied data lie.
+pub(crate) const TABLESPACES: &str = "tablespaces";
 const PORT: &str = "5432";
 const SUPERUSER: &str = "postgres";
+
+/// What keeps copied data from acting as the cluster that it was copied from.
+const COPIED: [(&str, &str); 6] = [
+    ("archive_mode", "off"),
+    ("restore_command", ""),
+    ("primary_conninfo", ""),
+    ("primary_slot_name", ""),
+    // Without its launcher no subscription runs.
+    ("max_logical_replication_workers", "0"),
+    ("ssl", "off"),
+];
 
 impl Server {
     /// Starts a server and waits until it answers.
@@ -63,30 +79,77 @@ impl Server {
     /// ```
     pub fn start(options: &ServerOptions, run: &Run) -> Result<Server> {
         run.go_on()?;
-        remove_orphans();
         let (initdb, postgres) = server_programs(options)?;
         let user = service_user()?;
-        let (directory, owned) = private_directory(user.as_ref())?;
-        let started = start_in(&directory, &initdb, &postgres, options, user.as_ref(), run);
-        let mut process = match started {
-            Ok(process) => process,
-            Err(error) => {
-                let _ = fs::remove_dir_all(&directory);
-                return Err(error);
-            }
-        };
-        match wait_until_ready(&directory, &mut process, run) {
+        let directory = PrivateDirectory::of(user.as_ref())?;
+        make_cluster(directory.path(), &initdb, user.as_ref())?;
+        run.go_on()?;
+        configure(directory.path(), &options.settings)?;
+        Server::open(directory, &postgres, [SUPERUSER, "postgres"], run)
+    }
+
+    /// Starts a server on another cluster's data, which `fill` puts under [`DATA`] and [`TABLESPACES`] of the directory:
+    /// as it stands, with its roles. Its configuration is replaced, so that it reaches nobody and nobody but us reaches
+    /// it. Sessions are opened as `user`, the first of them on `database`.
+    ///
+    /// # Errors
+    /// As [`Server::start`], and those of `fill`.
+    pub(crate) fn start_on(
+        options: &ServerOptions,
+        [user, database]: [&str; 2],
+        run: &Run,
+        fill: impl FnOnce(&PrivateDirectory) -> Result<()>,
+    ) -> Result<Server> {
+        run.go_on()?;
+        let (_, postgres) = server_programs(options)?;
+        let owner = service_user()?;
+        // Nobody else may enter before it is complete: what is given away then is what was put there.
+        let directory = PrivateDirectory::new()?;
+        fill(&directory)?;
+        run.go_on()?;
+        let data = directory.path().join(DATA);
+        let io =
+            |path: &Path, error: &std::io::Error| Error::io(format_args!("cannot write \"{}\"", path.display()), error);
+        for (name, text) in [
+            ("postgresql.conf", ""),
+            ("pg_hba.conf", "local all all trust\n"),
+            ("pg_ident.conf", ""),
+        ] {
+            let file = data.join(name);
+            fs::write(&file, text).map_err(|error| io(&file, &error))?;
+        }
+        for name in ["standby.signal", "recovery.signal"] {
+            // It may not be there.
+            let _ = fs::remove_file(data.join(name));
+        }
+        let settings: Vec<(String, String)> = COPIED
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into_iter()
+            .chain(options.settings.iter().cloned())
+            .collect();
+        configure(directory.path(), &settings)?;
+        if let Some(owner) = &owner {
+            directory.hand_over(owner)?;
+        }
+        Server::open(directory, &postgres, [user, database], run)
+    }
+
+    /// Starts the server of a directory whose data and configuration are there.
+    fn open(directory: PrivateDirectory, postgres: &Path, session: [&str; 2], run: &Run) -> Result<Server> {
+        let [user, database] = session;
+        let mut process = spawn(directory.path(), postgres, service_user()?.as_ref())?;
+        let first = target(directory.path(), user, database);
+        match wait_until_ready(directory.path(), &first, &mut process, run) {
             Ok(version) => Ok(Server {
-                directory,
                 process,
                 version,
                 programs: postgres.parent().map(Path::to_owned).unwrap_or_default(),
+                user: user.to_owned(),
                 run: run.clone(),
-                _owned: owned,
+                directory,
             }),
             Err(error) => {
                 stop(&mut process);
-                let _ = fs::remove_dir_all(&directory);
                 Err(error)
             }
         }
@@ -94,7 +157,7 @@ impl Server {
 
     /// A database of this server, whether it exists or not, as its superuser.
     pub fn target(&self, database: &str) -> Target {
-        target(&self.directory, database)
+        target(self.directory.path(), &self.user, database)
     }
 
     /// Creates an empty database in UTF-8.
@@ -132,7 +195,7 @@ impl Server {
 
     /// The directory that holds the socket.
     pub fn socket_directory(&self) -> &Path {
-        &self.directory
+        self.directory.path()
     }
 
     /// Ends the server at once as a crash would (`immediate` mode) and starts it again on the same data.
@@ -142,25 +205,26 @@ impl Server {
     pub fn crash_and_restart(&mut self) -> Result<()> {
         stop(&mut self.process);
         let user = service_user()?;
-        self.process = spawn(&self.directory, &self.programs.join("postgres"), user.as_ref())?;
-        wait_until_ready(&self.directory, &mut self.process, &Run::new()).map(|_| ())
+        let directory = self.directory.path();
+        self.process = spawn(directory, &self.programs.join("postgres"), user.as_ref())?;
+        let first = target(directory, &self.user, "postgres");
+        wait_until_ready(directory, &first, &mut self.process, &Run::new()).map(|_| ())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         stop(&mut self.process);
-        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-fn target(directory: &Path, database: &str) -> Target {
+fn target(directory: &Path, user: &str, database: &str) -> Target {
     Target::default()
         .with("host", &directory.to_string_lossy())
         // Else PGHOSTADDR would lead to another server, and what is meant for this one would be done there.
         .with("hostaddr", "")
         .with("port", PORT)
-        .with("user", SUPERUSER)
+        .with("user", user)
         .with("dbname", database)
         .with("sslmode", "disable")
 }
@@ -190,91 +254,6 @@ fn server_programs(options: &ServerOptions) -> Result<(PathBuf, PathBuf)> {
     Ok((real, postgres))
 }
 
-/// The user to run the server as: PostgreSQL refuses root.
-struct ServiceUser {
-    uid: u32,
-    gid: u32,
-}
-
-fn service_user() -> Result<Option<ServiceUser>> {
-    if !geteuid().is_root() {
-        return Ok(None);
-    }
-    let users = fs::read_to_string("/etc/passwd").map_err(|error| Error::io("cannot read \"/etc/passwd\"", &error))?;
-    ["postgres", "nobody"]
-        .iter()
-        .find_map(|name| {
-            let line = users.lines().find(|line| line.split(':').next() == Some(name))?;
-            let mut fields = line.split(':').skip(2);
-            Some(Some(ServiceUser {
-                uid: fields.next()?.parse().ok()?,
-                gid: fields.next()?.parse().ok()?,
-            }))
-        })
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::Program,
-                "PostgreSQL does not run as root, and there is no other user to run it as",
-            )
-            .with_hint("run pum as another user, or create the user postgres")
-        })
-}
-
-/// A new directory that only the server's user may enter, and the lock that says that we live.
-fn private_directory(user: Option<&ServiceUser>) -> Result<(PathBuf, File)> {
-    // Short, because a socket's path has at most 107 bytes.
-    let base = std::env::temp_dir();
-    let base = if base.as_os_str().len() > 60 {
-        PathBuf::from("/tmp")
-    } else {
-        base
-    };
-    let describe =
-        |error: &std::io::Error| Error::io("cannot make a private directory for the throw-away server", error);
-    // Under another name until it is locked: who looks for orphans must not take it for one.
-    let directory = tempfile::Builder::new()
-        .prefix(&format!(".{PREFIX}"))
-        .permissions(fs::Permissions::from_mode(0o700))
-        .tempdir_in(&base)
-        .map_err(|error| describe(&error))?;
-    let lock = File::create(directory.path().join("owner")).map_err(|error| describe(&error))?;
-    flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|error| describe(&error.into()))?;
-    if let Some(user) = user {
-        chown(directory.path(), Some(user.uid), Some(user.gid)).map_err(|error| describe(&error))?;
-    }
-    let name = directory.path().file_name().unwrap_or_default().to_string_lossy();
-    let locked = base.join(name.trim_start_matches('.'));
-    fs::rename(directory.path(), &locked).map_err(|error| describe(&error))?;
-    // Nothing is left under the first name.
-    let _ = directory.keep();
-    Ok((locked, lock))
-}
-
-/// A directory for files that nobody else may read, removed with the value; what a killed process left of it is found
-/// and removed as an orphaned server is.
-pub(crate) struct PrivateDirectory {
-    path: PathBuf,
-    _owned: File,
-}
-
-impl PrivateDirectory {
-    pub(crate) fn new() -> Result<PrivateDirectory> {
-        remove_orphans();
-        let (path, owned) = private_directory(None)?;
-        Ok(PrivateDirectory { path, _owned: owned })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for PrivateDirectory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.path);
-    }
-}
-
 /// Without the environment's PG* variables, which would reach the server too, and as the server's user.
 fn command(program: &Path, user: Option<&ServiceUser>) -> Command {
     let mut command = Command::new(program);
@@ -292,41 +271,35 @@ fn command(program: &Path, user: Option<&ServiceUser>) -> Command {
     command
 }
 
-fn start_in(
-    directory: &Path,
-    initdb: &Path,
-    postgres: &Path,
-    options: &ServerOptions,
-    user: Option<&ServiceUser>,
-    run: &Run,
-) -> Result<Child> {
-    let data = directory.join("data");
+fn make_cluster(directory: &Path, initdb: &Path, user: Option<&ServiceUser>) -> Result<()> {
     let output = command(initdb, user)
         .args(["-N", "-A", "trust", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-D"])
-        .arg(&data)
+        .arg(directory.join(DATA))
         .output()
         .map_err(|error| Error::io(format_args!("cannot run \"{}\"", initdb.display()), &error))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(Error::new(
-            ErrorKind::Program,
-            format!("initdb could not make a throw-away server: {}", last_lines(&words, 3)),
-        ));
+    if output.status.success() {
+        return Ok(());
     }
-    run.go_on()?;
-    let mut settings = format!(
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(Error::new(
+        ErrorKind::Program,
+        format!("initdb could not make a throw-away server: {}", last_lines(&words, 3)),
+    ))
+}
+
+/// Writes the settings that every throw-away server has, and then these.
+fn configure(directory: &Path, settings: &[(String, String)]) -> Result<()> {
+    let mut text = format!(
         "listen_addresses = ''\nunix_socket_directories = '{}'\nport = {PORT}\nmax_connections = 200\n\
          fsync = off\nfull_page_writes = off\nsynchronous_commit = off\nwal_level = minimal\nmax_wal_senders = 0\n\
          autovacuum_naptime = '1d'\nlog_destination = 'stderr'\n",
         directory.display()
     );
-    for (name, value) in &options.settings {
-        settings.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
+    for (name, value) in settings {
+        text.push_str(&format!("{name} = '{}'\n", value.replace('\'', "''")));
     }
-    let file = data.join("postgresql.auto.conf");
-    fs::write(&file, settings)
-        .map_err(|error| Error::io(format_args!("cannot write \"{}\"", file.display()), &error))?;
-    spawn(directory, postgres, user)
+    let file = directory.join(DATA).join("postgresql.auto.conf");
+    fs::write(&file, text).map_err(|error| Error::io(format_args!("cannot write \"{}\"", file.display()), &error))
 }
 
 fn spawn(directory: &Path, postgres: &Path, user: Option<&ServiceUser>) -> Result<Child> {
@@ -338,22 +311,25 @@ fn spawn(directory: &Path, postgres: &Path, user: Option<&ServiceUser>) -> Resul
         .map_err(|error| Error::io("cannot open the server's log", &error))?;
     command(postgres, user)
         .arg("-D")
-        .arg(directory.join("data"))
+        .arg(directory.join(DATA))
         .stdout(file)
         .stderr(second)
         .spawn()
         .map_err(|error| Error::io(format_args!("cannot run \"{}\"", postgres.display()), &error))
 }
 
-fn wait_until_ready(directory: &Path, process: &mut Child, run: &Run) -> Result<ServerVersion> {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let target = target(directory, "postgres");
+fn wait_until_ready(directory: &Path, first: &Target, process: &mut Child, run: &Run) -> Result<ServerVersion> {
+    let mut deadline = Instant::now() + Duration::from_secs(60);
     loop {
         run.go_on()?;
-        let refused = match Connection::open(&target, run) {
+        let refused = match Connection::open(first, run) {
             Ok(connection) => return Ok(connection.server_version()),
             Err(error) => error,
         };
+        // It replays what was written while its data was copied: that ends, however long it takes.
+        if refused.message().contains("the database system is starting up") {
+            deadline = Instant::now() + Duration::from_secs(60);
+        }
         let ended = process.try_wait().ok().flatten();
         if ended.is_some() || Instant::now() > deadline {
             let log = fs::read_to_string(directory.join("log")).unwrap_or_default();
@@ -389,58 +365,4 @@ fn stop(process: &mut Child) {
     }
     let _ = process.kill();
     let _ = process.wait();
-}
-
-/// Ends and removes the servers whose process is gone: their owner file can be locked.
-fn remove_orphans() {
-    for base in [std::env::temp_dir(), PathBuf::from("/tmp")] {
-        let Ok(entries) = fs::read_dir(base) else {
-            continue;
-        };
-        for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
-                remove_orphan(&entry.path());
-            }
-        }
-    }
-}
-
-fn remove_orphan(directory: &Path) {
-    // What belongs to somebody else is left alone, and what is no file is not opened: a pipe would wait for ever.
-    let owner = directory.join("owner");
-    let ours = |file: &fs::Metadata| file.is_file() && file.uid() == geteuid().as_raw();
-    if !fs::symlink_metadata(&owner).is_ok_and(|file| ours(&file)) {
-        return;
-    }
-    let Ok(lock) = File::open(owner) else {
-        return;
-    };
-    if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-        return;
-    }
-    if let Some(pid) = postmaster(directory) {
-        let _ = kill_process(pid, Signal::QUIT);
-        for _ in 0..300 {
-            if rustix::process::test_kill_process(pid).is_err() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        }
-    }
-    let _ = fs::remove_dir_all(directory);
-}
-
-/// The server process of an orphan, if that number still is the one: its command line names the directory.
-fn postmaster(directory: &Path) -> Option<Pid> {
-    let mut text = String::new();
-    let mut file = File::open(directory.join("data/postmaster.pid")).ok()?;
-    file.seek(SeekFrom::Start(0)).ok()?;
-    file.read_to_string(&mut text).ok()?;
-    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    let arguments = Command::new("ps")
-        .args(["-o", "args=", "-p", &pid.to_string()])
-        .output()
-        .ok()?;
-    let ours = String::from_utf8_lossy(&arguments.stdout).contains(&*directory.to_string_lossy());
-    if ours { Pid::from_raw(pid) } else { None }
 }

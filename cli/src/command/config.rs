@@ -49,6 +49,10 @@ pub(crate) struct ShowConfig {
     #[arg(short, long)]
     file: Option<PathBuf>,
 
+    /// How production is copied for a rehearsal
+    #[arg(long, value_name = "WAY")]
+    copy: Option<String>,
+
     #[command(flatten)]
     comparison: Comparison,
 
@@ -89,6 +93,11 @@ fn rows(args: ShowConfig, config: &Config) -> Result<Vec<Row>> {
     row(&mut rows, "upgrades_table", config.upgrades_table(args.deltas.table));
     row(&mut rows, "delta_dirs", config.delta_dirs(args.deltas.dir));
     row(&mut rows, "backup_file", config.backup_file(args.file));
+    row(
+        &mut rows,
+        "copy",
+        config.copy(args.copy)?.map(|method| Ok(method.to_string()))?,
+    );
     let comparison = args.comparison;
     row(&mut rows, "ignore_elements", config.ignore_elements(comparison.ignore));
     row(&mut rows, "include", config.include(comparison.include));

@@ -17,7 +17,16 @@ const EXAMPLES: &str = "\
 Examples:
   pum test -pp water_prod -t water_sys.info -d deltas
   pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json
-  pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views";
+  pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views
+  pum test -pp water_prod -t water_sys.info -d deltas --copy physical
+
+Ways to copy production (--copy):
+  restore   pg_dump and pg_restore, with several jobs; from the backup when one is asked for (-f)
+  template  CREATE DATABASE ... TEMPLATE in production's own server and on its disk, as the test database (-pt), while
+            nobody is connected to production
+  physical  pg_basebackup of the whole server into a throw-away one: with production's bloat and order of rows, times
+            are nearest to production's; needs the right REPLICATION
+  auto      restore";
 
 /// Rehearse an upgrade on a copy of production, which stays as it is
 #[derive(Debug, Args)]
@@ -66,9 +75,17 @@ pub(crate) struct Test {
     #[arg(long)]
     pub(crate) overwrite_test: bool,
 
-    /// Restore so many tables at once
-    #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
-    pub(crate) jobs: u16,
+    /// How production is copied: auto, restore, template or physical [default: auto]
+    #[arg(long, value_name = "WAY")]
+    pub(crate) copy: Option<String>,
+
+    /// Copy production without its rows: times are not production's then, and nothing is known of what deltas do to rows
+    #[arg(long)]
+    pub(crate) schema_only: bool,
+
+    /// Dump and restore so many tables at once [default: one for each processor, four at most]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
 
     #[command(flatten)]
     pub(crate) login: Login,
@@ -212,9 +229,11 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
         backup: config.backup_file(args.file).map(|setting| setting.value),
         exclude_schemas,
         filter,
+        copy: config.copy(args.copy)?.value,
+        schema_only: args.schema_only,
         ignore_restore_errors: args.ignore_restore_errors,
         overwrite: args.overwrite_test,
-        jobs: args.jobs.into(),
+        jobs: args.jobs.unwrap_or(0).into(),
         pg_dump: program(Program::PgDump),
         pg_restore: program(Program::PgRestore),
         ..RehearsalOptions::new(args.scripts.options(&args.deltas, config)?)

@@ -28,6 +28,9 @@ pub(super) struct File {
     /// Where test and test-and-upgrade write the backup of production.
     #[schemars(with = "Option<String>")]
     pub(super) backup_file: Option<Spanned<String>>,
+    /// How test and test-and-upgrade copy production: auto, restore, template or physical.
+    #[schemars(with = "Option<String>", extend("enum" = ["auto", "restore", "template", "physical"]))]
+    pub(super) copy: Option<Spanned<String>>,
     /// The kinds of objects and the classes of differences that are not compared.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) ignore_elements: Option<Spanned<Vec<String>>>,

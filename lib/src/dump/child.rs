@@ -111,6 +111,11 @@ impl Child {
         })
     }
 
+    /// Its process number.
+    pub(super) fn id(&mut self) -> u32 {
+        self.group.process().id()
+    }
+
     /// The program's stdout, when the command piped it.
     pub(super) fn take_stdout(&mut self) -> Option<std::process::ChildStdout> {
         self.group.process().stdout.take()
@@ -274,6 +279,11 @@ impl<F: FnMut(&str)> Listener<F> {
             return;
         }
         if line.trim().is_empty() {
+            return;
+        }
+        // `pg_basebackup --progress` does not put its name before `123/4567 kB (2%), 0/1 tablespace`.
+        if line.contains(" kB (") && line.trim_start().starts_with(|first: char| first.is_ascii_digit()) {
+            (self.on_progress)(line);
             return;
         }
         self.tell(line);

@@ -1,7 +1,6 @@
 //! `pg_restore` that talks to the server itself: with several jobs, and for text in other encodings than UTF-8.
 
-use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::connection::Connection;
 use crate::dump::archive::Archive;
@@ -12,6 +11,7 @@ use crate::dump::load::note;
 use crate::dump::restore::{PassedOver, RestoreOptions};
 use crate::error::{Error, Result};
 use crate::run::Run;
+use crate::server::PrivateDirectory;
 
 /// Lets `pg_restore` restore the whole archive, or of its list (`lines`) the data and what comes after the data.
 pub(super) fn pg_restore(
@@ -48,10 +48,14 @@ pub(super) fn pg_restore(
     if let Some(list) = &list {
         command
             .args(["--section=data", "--section=post-data", "--use-list"])
-            .arg(list.path());
+            .arg(&list.file);
     }
     command.arg("--").arg(archive.path());
-    let ended = Child::start(command, run, |_| {})?.wait(run, || {})?;
+    let mut child = Child::start(command, run, |_| {})?;
+    if let Some(list) = &list {
+        list.directory.note(child.id());
+    }
+    let ended = child.wait(run, || {})?;
     if !(ended.status.success() || options.ignore_errors && went_on(&ended)) {
         return Err(ended.error("pg_restore"));
     }
@@ -67,19 +71,19 @@ pub(super) fn pg_restore(
     Ok(())
 }
 
-/// Lines of a list in a file of their own, for `--use-list`.
-pub(super) fn list_file(lines: &[&str]) -> Result<tempfile::NamedTempFile> {
-    let written = tempfile::Builder::new()
-        .prefix("pum-list-")
-        .tempfile()
-        .and_then(|mut file| {
-            for line in lines {
-                writeln!(file, "{line}")?;
-            }
-            file.flush()?;
-            Ok(file)
-        });
-    written.map_err(|error| Error::io("cannot write a temporary file", &error))
+/// A file for `--use-list`.
+pub(super) struct List {
+    directory: PrivateDirectory,
+    pub(super) file: PathBuf,
+}
+
+/// Lines of a list in a file of their own.
+pub(super) fn list_file(lines: &[&str]) -> Result<List> {
+    let directory = PrivateDirectory::new()?;
+    let file = directory.path().join("list");
+    std::fs::write(&file, lines.join("\n") + "\n")
+        .map_err(|error| Error::io("cannot write a temporary file", &error))?;
+    Ok(List { directory, file })
 }
 
 /// Whether pg_restore came to its end in spite of errors: it ends with 1 then, and all of them are of statements.

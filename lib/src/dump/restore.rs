@@ -86,6 +86,17 @@ pub struct PassedOver {
 /// # Ok::<(), pum::Error>(())
 /// ```
 pub fn restore(file: &Path, target: &Target, options: &RestoreOptions, run: &Run) -> Result<Restored> {
+    restore_dump(file, false, target, options, run)
+}
+
+/// Restores a dump as [`restore`] does. One that `pg_dump` has just written (`fresh`) is not read to its end before.
+pub(crate) fn restore_dump(
+    file: &Path,
+    fresh: bool,
+    target: &Target,
+    options: &RestoreOptions,
+    run: &Run,
+) -> Result<Restored> {
     let started = Instant::now();
     let untouched = |error: Error| error.with_state("nothing was changed in any database");
     let archive = Archive::open(file)?;
@@ -106,7 +117,7 @@ pub fn restore(file: &Path, target: &Target, options: &RestoreOptions, run: &Run
     }
     .map_err(untouched)?;
     let pg_restore = find_pg_restore(&archive, &connection, options, run).map_err(untouched)?;
-    let checked = archive.verify(run)?;
+    let checked = fresh || archive.verify(run)?;
     if let Some(pg_restore) = &pg_restore {
         archive.read(pg_restore, checked, run).map_err(untouched)?;
     }
@@ -202,7 +213,7 @@ impl Work<'_> {
         self.stream(pg_restore, &["--section=pre-data".into()], connection, passed_over)?;
         if !extension_data.is_empty() {
             let list = parallel::list_file(&extension_data).map_err(partly)?;
-            let arguments = ["--use-list".into(), list.path().as_os_str().to_owned()];
+            let arguments = ["--use-list".into(), list.file.as_os_str().to_owned()];
             self.stream(pg_restore, &arguments, connection, passed_over)
                 .map_err(partly)?;
         }

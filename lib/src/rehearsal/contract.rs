@@ -12,6 +12,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::RehearsalOptions;
+use super::copy::Copied;
 use super::evidence::Evidence;
 use crate::catalog::{Catalog, Filter};
 use crate::connection::Connection;
@@ -60,6 +61,8 @@ pub struct Contract {
     pub server: ServerFacts,
     /// When production was copied, in production's time: seconds since 1970.
     pub copied: i64,
+    /// How it was copied.
+    pub copy: Copied,
     /// Production's position in its write-ahead log then; none on a standby.
     pub position: Option<String>,
     /// The upgrades table, `schema.table`.
@@ -251,6 +254,10 @@ impl Contract {
 
     /// How long each step may take.
     pub(super) fn budgets(&self, terms: &Terms) -> Vec<Duration> {
+        if self.copy.schema_only {
+            // Without rows nothing is known of the time.
+            return vec![Duration::MAX; self.steps.len()];
+        }
         let budget = |step: &ContractStep| {
             let allowed = Duration::from_millis(step.milliseconds).as_secs_f64() * terms.factor;
             Duration::try_from_secs_f64(allowed)

@@ -1,94 +1,220 @@
-//! The databases of a rehearsal: made like production, and never made out of somebody else's.
+//! The copy of production that is upgraded in its place, and the ways to make one.
 
-use super::RehearsalOptions;
+mod database;
+mod likeness;
+mod physical;
+mod restored;
+mod room;
+mod template;
+
+use std::fmt;
+use std::path::Path;
+use std::str::FromStr;
+use std::time::Instant;
+
+pub(super) use database::{open_if_there, prepare};
+pub(super) use likeness::Likeness;
+use room::Need;
+
+use serde::{Deserialize, Serialize};
+
+use super::contract::structure_filter;
+use super::{Flow, RehearsalOptions};
+use crate::catalog::Catalog;
 use crate::connection::{Connection, quote_identifier, quote_literal};
+use crate::diff::Diff;
+use crate::dump::{Restored, dump};
 use crate::error::{Error, ErrorKind, Result};
+use crate::history::History;
 use crate::run::{Event, Run};
-use crate::server::{Server, ServerOptions};
+use crate::server::{Server, ServerOptions, base};
 use crate::target::Target;
 
-/// The comment on a database that says that pum made it and may drop it.
-const MARK: &str = "made by pum for a rehearsal; pum drops it at the next one";
-
-/// What a copy needs to be like production and a dump does not hold.
-pub(super) struct Likeness {
-    encoding: String,
-    collate: String,
-    ctype: String,
-    provider: String,
-    locale: Option<String>,
-    /// What `ALTER DATABASE` and `ALTER ROLE` have set for the user of production, weaker before stronger. Custom dumps
-    /// leave it out, and deltas may count on a `search_path`.
-    settings: Vec<(String, String)>,
-    roles: Vec<String>,
-    extensions: Vec<String>,
+/// How production is copied for a rehearsal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CopyMethod {
+    /// What is right and safe for every production: [`CopyMethod::Restore`].
+    #[default]
+    Auto,
+    /// Dumped and restored: with several jobs, and from the backup when there is one.
+    Restore,
+    /// `CREATE DATABASE ... TEMPLATE` in production's own server, on its disk, while nobody is connected to production.
+    Template,
+    /// `pg_basebackup` of the whole server into a throw-away one, which keeps bloat and the order of rows: times are
+    /// nearest to production's. Needs the right `REPLICATION`.
+    Physical,
 }
 
-impl Likeness {
-    pub(super) fn read(production: &mut Connection) -> Result<Likeness> {
-        let rows = production.query(
-            "select pg_encoding_to_char(encoding), datcollate::text, datctype::text, \
-             coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), \
-             coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale') \
-             from pg_database d where datname = current_database()",
-            &[],
-        )?;
-        let Some(row) = rows.iter().next() else {
-            return Err(Error::new(
-                ErrorKind::Server,
-                "the server does not list the database that it serves",
-            ));
-        };
-        let settings = production.query(
-            // Whatever the default is, pum upgrades in transactions that may write, and a restore needs one.
-            "select split_part(s, '=', 1), substr(s, strpos(s, '=') + 1) from pg_db_role_setting, unnest(setconfig) s \
-             where setdatabase in (0, (select oid from pg_database where datname = current_database())) \
-             and setrole in (0, (select oid from pg_roles where rolname = session_user)) \
-             and split_part(s, '=', 1) <> 'default_transaction_read_only' \
-             order by setrole <> 0, setdatabase <> 0",
-            &[],
-        )?;
-        let roles = production.query(
-            "select rolname::text from pg_roles where rolname !~ '^pg_' order by 1",
-            &[],
-        )?;
-        let extensions = production.query("select extname::text from pg_extension order by 1", &[])?;
-        Ok(Likeness {
-            encoding: row.text(0).to_owned(),
-            collate: row.text(1).to_owned(),
-            ctype: row.text(2).to_owned(),
-            provider: row.text(3).to_owned(),
-            locale: row.value(4).map(str::to_owned),
-            settings: settings
-                .iter()
-                .map(|row| (row.text(0).to_owned(), row.text(1).to_owned()))
-                .collect(),
-            roles: roles.iter().map(|row| row.text(0).to_owned()).collect(),
-            extensions: extensions.iter().map(|row| row.text(0).to_owned()).collect(),
-        })
-    }
+impl CopyMethod {
+    /// All of them, in the order in which they are told.
+    pub const ALL: [CopyMethod; 4] = [
+        CopyMethod::Auto,
+        CopyMethod::Restore,
+        CopyMethod::Template,
+        CopyMethod::Physical,
+    ];
 
-    fn locale_options(&self) -> String {
-        let common = format!(
-            "encoding {} lc_collate {} lc_ctype {}",
-            quote_literal(&self.encoding),
-            quote_literal(&self.collate),
-            quote_literal(&self.ctype)
-        );
-        match (self.provider.as_str(), &self.locale) {
-            ("i", Some(locale)) => format!("{common} locale_provider icu icu_locale {}", quote_literal(locale)),
-            ("b", Some(locale)) => format!(
-                "{common} locale_provider builtin builtin_locale {}",
-                quote_literal(locale)
-            ),
-            _ => common,
+    /// Its name, as options have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            CopyMethod::Auto => "auto",
+            CopyMethod::Restore => "restore",
+            CopyMethod::Template => "template",
+            CopyMethod::Physical => "physical",
         }
     }
 }
 
+impl fmt::Display for CopyMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for CopyMethod {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<CopyMethod> {
+        CopyMethod::ALL
+            .into_iter()
+            .find(|method| method.name() == name)
+            .ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Usage,
+                    format!("\"{}\" is no way to copy a database", name.escape_debug()),
+                )
+                .with_hint("the ways are auto, restore, template, physical")
+            })
+    }
+}
+
+/// A copy that was made.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Copied {
+    /// How; never [`CopyMethod::Auto`].
+    pub method: CopyMethod,
+    /// Whether it has no rows save those of the upgrades table. Times are not production's then, and what a delta would
+    /// do to rows is not known.
+    pub schema_only: bool,
+    /// How long it took in all, in milliseconds; the backup included when the copy came from it.
+    pub milliseconds: u64,
+}
+
+/// What cannot be told of a copy without rows.
+pub(super) const WITHOUT_ROWS: &str =
+    "the copy has no rows: times are not production's, and what the deltas do to rows is not known";
+
+/// The copy of a rehearsal.
+pub(super) struct Copy {
+    pub(super) target: Target,
+    /// The server that holds it and nothing else, when it has one.
+    pub(super) server: Option<Server>,
+    pub(super) restored: Restored,
+    pub(super) copied: Copied,
+}
+
+/// Production as it was read, in a transaction that is still open.
+pub(super) struct Source<'a> {
+    pub(super) production: Connection,
+    /// The name of its snapshot.
+    pub(super) snapshot: String,
+    pub(super) history: Option<&'a History>,
+    pub(super) catalog: &'a Catalog,
+    pub(super) like: &'a Likeness,
+}
+
+/// The way that is taken, when the options go together.
+pub(super) fn method(options: &RehearsalOptions) -> Result<CopyMethod> {
+    let usage = |message: &str, hint: &str| Err(Error::new(ErrorKind::Usage, message).with_hint(hint));
+    let method = match options.copy {
+        CopyMethod::Auto => CopyMethod::Restore,
+        method => method,
+    };
+    if options.schema_only && method != CopyMethod::Restore {
+        return usage(
+            "only a copy by dump and restore can be without rows",
+            "leave out --schema-only, or choose --copy restore",
+        );
+    }
+    if options.schema_only && options.filter.compares_rows() {
+        return usage(
+            "rows are to be compared, and the copy is to have none",
+            "leave out --schema-only, or compare without rows (--ignore data)",
+        );
+    }
+    match (method, &options.test) {
+        (CopyMethod::Template, None) => usage(
+            "a copy by template needs a name: it lies in production's own server",
+            "name a test database on that server (-pt)",
+        ),
+        (CopyMethod::Physical, Some(_)) => usage(
+            "a physical copy is a server of its own, and cannot become the test database",
+            "leave out the test database (-pt), or copy another way (--copy restore)",
+        ),
+        _ => Ok(method),
+    }
+}
+
+/// How many phases making the copy has.
+pub(super) fn phases(method: CopyMethod, options: &RehearsalOptions) -> usize {
+    match method {
+        CopyMethod::Template | CopyMethod::Physical => 1 + usize::from(options.backup.is_some()),
+        _ => 2 + usize::from(options.backup.is_some() && options.schema_only),
+    }
+}
+
+/// Refuses, before anything is copied, what cannot come to a good end.
+pub(super) fn look(
+    production: &mut Connection,
+    method: CopyMethod,
+    like: &Likeness,
+    options: &RehearsalOptions,
+    run: &Run,
+) -> Result<()> {
+    match (method, &options.test) {
+        (CopyMethod::Template, Some(test)) => template::look(production, test, run)?,
+        (CopyMethod::Physical, _) => physical::look(production)?,
+        (_, Some(test)) if !options.ignore_restore_errors => {
+            // Should there be none, the database itself is asked when it is restored into.
+            if let Some(mut beside) = database::maintenance(test, run) {
+                let server = format!("the server of {test}");
+                refuse_missing_extensions(&mut beside, like, &server)?;
+            }
+        }
+        _ => {}
+    }
+    let sizes = like.sizes;
+    let mut needs = Vec::new();
+    let mut need = |place: &Path, bytes| {
+        needs.push(Need {
+            place: place.to_owned(),
+            bytes,
+        });
+    };
+    if let Some(file) = &options.backup {
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        need(parent.unwrap_or(Path::new(".")), sizes.tables / room::COMPRESSED);
+    } else if method == CopyMethod::Restore && !options.schema_only {
+        need(&base(), sizes.tables / room::COMPRESSED);
+    }
+    match method {
+        CopyMethod::Physical => need(&base(), sizes.cluster),
+        CopyMethod::Restore if options.test.is_none() && !options.schema_only => need(&base(), sizes.database),
+        // What others have of room cannot be seen from here.
+        _ => {}
+    }
+    room::look(&needs)
+}
+
 /// A throw-away server of production's major version, with production's roles, and its extensions at hand.
-pub(super) fn start_server(production: &mut Connection, options: &RehearsalOptions, run: &Run) -> Result<Server> {
-    let like = Likeness::read(production)?;
+pub(super) fn start_server(
+    production: &mut Connection,
+    like: &mut Likeness,
+    options: &RehearsalOptions,
+    run: &Run,
+) -> Result<Server> {
     let locks = production.query(
         "select greatest(current_setting('max_locks_per_transaction')::int, 512)::text",
         &[],
@@ -117,170 +243,165 @@ pub(super) fn start_server(production: &mut Connection, options: &RehearsalOptio
         Error::new(error.kind(), error.message()).with_hint(hint)
     })?;
     let mut connection = Connection::open(&server.target("postgres"), run)?;
-    let available = connection.query("select name::text from pg_available_extensions", &[])?;
+    let here = format!("the PostgreSQL {} of this machine", server.version());
+    refuse_missing_extensions(&mut connection, like, &here)?;
+    for role in like.roles.iter().filter(|role| *role != "postgres") {
+        // Nobody can log in as them; they are there to be granted to and to own.
+        connection.execute(&format!("create role {} nologin", quote_identifier(role)))?;
+    }
+    // A time zone that this machine does not know must not keep the server from starting.
+    like.server_settings.retain(|(name, value)| {
+        let set = format!("alter system set {} = {}", quote_identifier(name), list(name, value));
+        let known = connection.execute(&set);
+        if let Err(error) = &known {
+            run.emit(Event::Warning(format!(
+                "the copy does not have production's setting {name}: {}",
+                error.message()
+            )));
+        }
+        known.is_ok()
+    });
+    connection.execute("select pg_reload_conf()")?;
+    Ok(server)
+}
+
+/// The value of a setting; that of `search_path` is a list already.
+fn list(name: &str, value: &str) -> String {
+    match (name, value.trim()) {
+        ("search_path", "") => "''".to_owned(),
+        ("search_path", list) => list.to_owned(),
+        _ => quote_literal(value),
+    }
+}
+
+fn refuse_missing_extensions(server: &mut Connection, like: &Likeness, which: &str) -> Result<()> {
+    let available = server.query("select name::text from pg_available_extensions", &[])?;
     let missing: Vec<&str> = like
         .extensions
         .iter()
         .map(String::as_str)
         .filter(|wanted| !available.iter().any(|row| row.text(0) == *wanted))
         .collect();
-    if !missing.is_empty() {
-        return Err(Error::new(
-            ErrorKind::Program,
-            format!(
-                "production uses the extension {}, which the PostgreSQL {} of this machine does not have",
-                missing.join(", "),
-                server.version()
-            ),
-        )
-        .with_hint("install it here (on Debian PostGIS is postgresql-15-postgis-3), or name a test database (-pt) on a server that has it"));
+    if missing.is_empty() {
+        return Ok(());
     }
-    for role in like.roles.iter().filter(|role| *role != "postgres") {
-        // Nobody can log in as them; they are there to be granted to and to own.
-        connection.execute(&format!("create role {} nologin", quote_identifier(role)))?;
-    }
-    Ok(server)
+    Err(Error::new(
+        ErrorKind::Program,
+        format!("production uses the extension {}, which {which} does not have", missing.join(", ")),
+    )
+    .with_hint(
+        "install it there (on Debian PostGIS is postgresql-15-postgis-3), or name a test database (-pt) on a server that has it",
+    ))
 }
 
-/// Opens a database, or `None` when its server says that it does not exist.
-pub(super) fn open_if_there(target: &Target, run: &Run) -> Result<Option<Connection>> {
-    let error = match Connection::open(target, run) {
-        Ok(connection) => return Ok(Some(connection)),
-        Err(error) => error,
-    };
-    match maintenance(target, run) {
-        Some(mut connection) => {
-            if exists(&mut connection, target)? {
-                Err(error)
-            } else {
-                Ok(None)
+impl Flow<'_> {
+    /// Makes the copy, and before it the backup that was asked for. Production's session is closed.
+    pub(super) fn copy(&mut self, method: CopyMethod, source: Source<'_>, throw_away: Option<&Server>) -> Result<Copy> {
+        let options = self.options;
+        let mut started = Instant::now();
+        let from_backup = method == CopyMethod::Restore && !options.schema_only;
+        if let Some(file) = &options.backup {
+            self.phase(format!("back up {} to \"{}\"", self.production, file.display()))?;
+            dump(self.production, file, &self.dump_options(&source.snapshot, 1), self.run)?;
+            if !from_backup {
+                started = Instant::now();
             }
         }
-        None => Err(error),
-    }
-}
-
-/// A session on the same server, beside the database that is to be made.
-fn maintenance(target: &Target, run: &Run) -> Option<Connection> {
-    ["postgres", "template1"]
-        .iter()
-        .find_map(|name| Connection::open(&target.clone().with("dbname", name), run).ok())
-}
-
-fn database_name(target: &Target) -> Result<String> {
-    let resolved = target.resolve()?;
-    let name = resolved
-        .value("dbname")
-        .or_else(|| resolved.value("user"))
-        .unwrap_or_default();
-    Ok(name.to_owned())
-}
-
-fn exists(connection: &mut Connection, target: &Target) -> Result<bool> {
-    let name = database_name(target)?;
-    Ok(!connection
-        .query("select 1 from pg_database where datname = $1::text", &[Some(&name)])?
-        .is_empty())
-}
-
-/// Makes an empty database for the rehearsal: creates a missing one, takes an empty one, makes pum's own anew.
-pub(super) fn prepare(target: &Target, like: &Likeness, overwrite: bool, run: &Run) -> Result<()> {
-    let name = database_name(target)?;
-    let quoted = quote_identifier(&name);
-    let mut usable = false;
-    if let Some(mut connection) = open_if_there(target, run)? {
-        let owned = is_marked(&mut connection)?;
-        let empty = !holds_objects(&mut connection)?;
-        if !owned && !empty && !overwrite {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!("the database {target} holds something that pum did not make"),
-            )
-            .with_hint("name another database, or let pum drop what it holds with --overwrite-test"));
-        }
-        usable = empty;
-    }
-    let Some(mut maintenance) = maintenance(target, run) else {
-        if usable {
-            return Ok(());
-        }
-        return Err(Error::new(
-            ErrorKind::Connection,
-            format!("the database {target} cannot be made: there is no session on \"postgres\" or \"template1\" of its server"),
-        )
-        .with_hint("let the user connect to the database postgres, or create an empty database yourself"));
-    };
-    if !usable {
-        let failed = |what: &'static str| {
-            move |error: Error| {
-                error
-                    .within(format_args!("the database {target} cannot be {what}"))
-                    .with_hint("the user needs the right CREATEDB; or create an empty database yourself")
+        let nowhere = || Error::new(ErrorKind::Usage, "there is no test database");
+        let (target, server, restored) = match method {
+            CopyMethod::Template => {
+                let test = options.test.clone().ok_or_else(nowhere)?;
+                self.by_template(source, &test)?;
+                (test, None, Restored::default())
+            }
+            CopyMethod::Physical => {
+                let server = self.physically(source, throw_away.ok_or_else(nowhere)?)?;
+                let target = server.0.target(&server.1);
+                (target, Some(server.0), Restored::default())
+            }
+            _ => {
+                let test = options.test.clone();
+                let test = test.or_else(|| throw_away.map(|server| server.target("pum_test")));
+                let test = test.ok_or_else(nowhere)?;
+                let backup = options.backup.as_deref().filter(|_| from_backup);
+                let restored = self.by_restore(source, backup, &test)?;
+                (test, None, restored)
             }
         };
-        if exists(&mut maintenance, target)? {
-            maintenance
-                .execute(&format!("drop database {quoted}"))
-                .map_err(|error| match error.sqlstate() {
-                    Some("55006") => error
-                        .within(format_args!("the database {target} cannot be dropped"))
-                        .with_hint("somebody else works with it, perhaps another rehearsal: wait for its end, or name another database"),
-                    _ => failed("dropped")(error),
-                })?;
-        }
-        let wanted = format!("create database {quoted} template template0 {}", like.locale_options());
-        if let Err(error) = maintenance.execute(&wanted) {
-            // 22023 and 42809: this server does not know production's locale.
-            if !matches!(error.sqlstate(), Some("22023" | "42809" | "42704")) {
-                return Err(failed("created")(error));
+        let copied = Copied {
+            method,
+            schema_only: options.schema_only,
+            milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
+        };
+        Ok(Copy {
+            target,
+            server,
+            restored,
+            copied,
+        })
+    }
+
+    fn by_template(&mut self, source: Source<'_>, test: &Target) -> Result<()> {
+        let Source {
+            mut production,
+            history,
+            catalog,
+            like,
+            ..
+        } = source;
+        self.phase(format!("copy {} in its server to {test}, by template", self.production))?;
+        let major = production.server_version().major();
+        production.rollback();
+        drop(production);
+        template::make(test, like, self.options.overwrite, major, self.run)?;
+        // Its own settings came along as far as a copy has them, and its owner is who made it.
+        self.still_the_same(history, catalog, test, &["database", "settings"])
+    }
+
+    /// The server that holds the copy, and the name of the database.
+    fn physically(&mut self, source: Source<'_>, here: &Server) -> Result<(Server, String)> {
+        let Source {
+            mut production,
+            history,
+            catalog,
+            like,
+            ..
+        } = source;
+        self.phase(format!("copy the server of {}", self.production))?;
+        // The files are of another moment than the snapshot, which would only be in VACUUM's way.
+        production.rollback();
+        let server = physical::make(&mut production, like, here, self.options, self.run)?;
+        drop(production);
+        self.still_the_same(history, catalog, &server.target(&like.database), &[])?;
+        Ok((server, like.database.clone()))
+    }
+
+    /// Refuses a copy of another moment, in which production was not what had been read.
+    fn still_the_same(
+        &self,
+        history: Option<&History>,
+        catalog: &Catalog,
+        test: &Target,
+        passed_over: &[&str],
+    ) -> Result<()> {
+        let filter = structure_filter(&self.options.upgrade.table);
+        let mut copy = Connection::open(test, self.run)?;
+        let same_history = History::read(&mut copy, &self.options.upgrade.table)?.as_ref() == history;
+        let diff = Diff::between(catalog, &Catalog::read(&mut copy, &filter)?);
+        let changed = diff
+            .differences()
+            .iter()
+            .find(|difference| !passed_over.contains(&difference.object.kind.name()));
+        match (same_history, changed) {
+            (true, None) => Ok(()),
+            (_, changed) => {
+                let what = changed.map_or("its upgrades table".to_owned(), |found| found.object.to_string());
+                Err(Error::new(
+                    ErrorKind::Refused,
+                    format!("{} was changed while it was copied: {what}", self.production),
+                )
+                .with_hint("rehearse again when nobody changes it"))
             }
-            run.emit(Event::Warning(format!(
-                "the copy cannot have production's locale ({}): text may sort otherwise there",
-                error.message()
-            )));
-            maintenance
-                .execute(&format!(
-                    "create database {quoted} template template0 encoding {}",
-                    quote_literal(&like.encoding)
-                ))
-                .map_err(failed("created"))?;
         }
     }
-    // An empty database of somebody else may not let itself be marked; then it is refused the next time, when full.
-    let _ = maintenance.execute(&format!("comment on database {quoted} is {}", quote_literal(MARK)));
-    for (setting, value) in &like.settings {
-        // In a transaction, so that it is set for the copy only and not for this session.
-        let applied = maintenance.execute(&format!(
-            "begin; select set_config({}, {}, true); alter database {quoted} set {} from current; commit",
-            quote_literal(setting),
-            quote_literal(value),
-            qualified(setting)
-        ));
-        if let Err(error) = applied {
-            maintenance.rollback();
-            run.emit(Event::Warning(format!(
-                "the copy does not have production's setting {setting}: {}",
-                error.message()
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// The name of a setting, with the dot of an extension's.
-fn qualified(setting: &str) -> String {
-    setting.split('.').map(quote_identifier).collect::<Vec<_>>().join(".")
-}
-
-fn is_marked(connection: &mut Connection) -> Result<bool> {
-    let rows = connection.query(
-        "select shobj_description(oid, 'pg_database') from pg_database where datname = current_database()",
-        &[],
-    )?;
-    Ok(rows.value(0, 0) == Some(MARK))
-}
-
-/// Whether a database holds anything that a user made. What belongs to an extension does not count.
-fn holds_objects(connection: &mut Connection) -> Result<bool> {
-    crate::dump::holds_user_objects(connection)
 }

@@ -53,6 +53,9 @@ impl Expected {
             Expected::Sql(files) => files.iter().try_for_each(|file| {
                 let script = Script::open(file, &Variables::new())?;
                 let mut connection = Connection::open_for_scripts(target, run)?;
+                // Those of production's user came along, and are not meant for building a database.
+                let timeouts = connection.timeouts("set");
+                connection.execute(&timeouts)?;
                 run_script(&mut connection, &script)
             }),
             Expected::Deltas => all_deltas(target, options, version, run),
