@@ -46,6 +46,7 @@ include: [owners]
 exclude: ["usr_*"]
 data: [water.material]
 expect: known.json
+copy: physical
 "#;
 
 #[test]
@@ -102,6 +103,8 @@ fn every_key_has_its_value_and_its_place() {
     );
     let timeout = config.lock_timeout(None).unwrap().unwrap();
     assert_eq!((timeout.value.0.as_secs(), timeout.origin.to_string()), (120, at(21)));
+    let copy = config.copy(None).unwrap();
+    assert_eq!((copy.value, copy.origin.to_string()), (CopyMethod::Physical, at(30)));
     let databases = [Role::Only, Role::Production, Role::Test, Role::Comparison]
         .map(|role| config.database(role, None).unwrap().value);
     assert_eq!(
@@ -127,6 +130,10 @@ fn the_command_line_wins() {
     assert_eq!(variables["more"].value.kind, "str");
     let time = Time(Duration::from_millis(500));
     assert_eq!(config.lock_timeout(Some(time)).unwrap().unwrap().value, time);
+    assert_eq!(
+        config.copy(Some("template".into())).unwrap().value,
+        CopyMethod::Template
+    );
     assert_eq!(config.database(Role::Only, Some("x".into())).unwrap().value, "x");
 }
 
@@ -218,6 +225,7 @@ fn bad_files_get_a_sentence_and_a_line() {
         "lock_timeout: 5\n",
         "lock_timeout: soon\n",
         "lock_timeout: 30d\n",
+        "copy: fast\n",
         "ignore_elements: views\n",
         "pg_dump_exe: true: x\n",
         "a: &a [*a]\n",

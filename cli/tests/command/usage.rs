@@ -133,6 +133,7 @@ fn the_configuration_shows_values_and_where_they_come_from() {
     );
     assert_eq!(line("lock_timeout"), "lock_timeout 3s command line");
     assert_eq!(line("backup_file"), "backup_file - default");
+    assert_eq!(line("copy"), "copy auto default");
     assert!(!out.contains("secret"), "{out}");
 
     // Every key of the schema is shown.

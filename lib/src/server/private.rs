@@ -151,10 +151,25 @@ fn remove_orphans() {
             continue;
         };
         for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(PREFIX) {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(PREFIX) {
                 remove_orphan(&entry.path());
+            } else if name.strip_prefix('.').is_some_and(|name| name.starts_with(PREFIX)) {
+                remove_unlocked(&entry.path());
             }
         }
+    }
+}
+
+/// Removes a directory whose maker was killed before it was locked. That takes no time, so an old one is an orphan.
+fn remove_unlocked(directory: &Path) {
+    let Ok(found) = fs::symlink_metadata(directory) else {
+        return;
+    };
+    let age = found.modified().ok().and_then(|modified| modified.elapsed().ok());
+    if found.is_dir() && found.uid() == geteuid().as_raw() && age.is_some_and(|age| age > Duration::from_secs(60)) {
+        let _ = fs::remove_dir_all(directory);
     }
 }
 
