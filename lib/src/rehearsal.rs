@@ -3,6 +3,7 @@
 
 mod contract;
 mod copy;
+mod crash;
 pub(crate) mod evidence;
 mod expected;
 mod text;
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub use contract::{Contract, ContractStep, NotCompared, ServerFacts, Terms, upgrade_rehearsed};
 use contract::{Moment, history_digest, structure_filter};
 pub use copy::{Copied, CopyMethod};
+use crash::CrashRehearsal;
+pub use crash::{CrashPoint, Crashes};
 use evidence::{Data, Evidence, Recorder};
 pub use expected::Expected;
 
@@ -64,6 +67,8 @@ pub struct RehearsalOptions {
     pub filter: Filter,
     /// Goes on when the restore had errors.
     pub ignore_restore_errors: bool,
+    /// Kills the upgrade in each step on clones of the copy, and runs it again: it must come to the same.
+    pub crash: bool,
     /// Drops what the test database holds, even when it is not pum's own.
     pub overwrite: bool,
     /// How many tables are dumped and restored at once; 0 is one for each processor, four at most. A backup is one file,
@@ -94,6 +99,7 @@ impl RehearsalOptions {
             filter: Filter::default(),
             ignore_restore_errors: false,
             overwrite: false,
+            crash: false,
             jobs: 0,
             pg_dump: None,
             pg_restore: None,
@@ -127,6 +133,14 @@ pub struct CarriedOut {
     pub report: Report,
 }
 
+fn no_crash_server() -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        "the crash rehearsal clones the copy, for which it needs a server of its own",
+    )
+    .with_hint("leave the test database out, and --copy template")
+}
+
 /// Rehearses the upgrade of `production`: reads and backs it up, and writes nothing to it.
 ///
 /// # Errors
@@ -135,13 +149,16 @@ pub struct CarriedOut {
 pub fn rehearse(production: &Target, options: &RehearsalOptions, run: &Run) -> Result<Rehearsal> {
     let rehearse = || {
         let method = copy::method(options)?;
+        if options.crash && (options.test.is_some() || method == CopyMethod::Template) {
+            return Err(no_crash_server());
+        }
         let builds = matches!(&options.expected, Some(expected) if !matches!(expected, Expected::Snapshot(_)));
         let flow = Flow {
             production,
             options,
             run,
             phase: 0,
-            phases: 3 + copy::phases(method, options) + usize::from(builds),
+            phases: 3 + copy::phases(method, options) + usize::from(builds) + usize::from(options.crash),
         };
         flow.rehearse(method)
     };
@@ -228,11 +245,21 @@ impl Flow<'_> {
             restored,
             copied,
         } = self.copy(method, source, server.as_ref())?;
-        let held = Connection::open(&test, self.run)?;
+        let mut held = Connection::open(&test, self.run)?;
         if let (None, Some(version)) = (&history, options.baseline) {
             let mut lock = Lock::take(&test, &options.upgrade.table, options.upgrade.wait, self.run)?;
             baseline_under(&mut lock, &baseline_options(&options.upgrade, version), self.run)?;
         }
+
+        let crash_server = if options.crash {
+            let server = of_copy.as_ref().or(server.as_ref()).ok_or_else(no_crash_server)?;
+            drop(held);
+            CrashRehearsal::prepare(server, &test, self.run)?;
+            held = Connection::open(&test, self.run)?;
+            Some(server)
+        } else {
+            None
+        };
 
         self.phase(format!("upgrade {}", shown(COPY, options.test.as_ref())))?;
         // Names that nearly are deltas are shown with the plan, and the question about production is the answer to them.
@@ -252,6 +279,22 @@ impl Flow<'_> {
         if copied.schema_only {
             evidence.not_measured.push(copy::WITHOUT_ROWS.to_owned());
         }
+
+        let crashes = match crash_server {
+            Some(server) => {
+                self.phase("kill the upgrade in each step, and run it again")?;
+                let rehearsal = CrashRehearsal {
+                    server,
+                    options: &upgrade_options,
+                    plan: &plan,
+                    like: &like,
+                    jobs: self.jobs(),
+                    run: self.run,
+                };
+                Some(rehearsal.carry_out(&test, &after)?)
+            }
+            None => None,
+        };
 
         let comparison = match &snapshot_file {
             Some(_) => None,
@@ -288,7 +331,8 @@ impl Flow<'_> {
             steps: steps(&applied, digests),
             catalog: structure.to_string(),
             history: history_digest(history.as_ref()),
-            clean: report.behaves_the_same(),
+            clean: report.behaves_the_same() && crashes.as_ref().is_none_or(Crashes::converge),
+            crashes,
             comparison: parsed(&report.to_json()),
             evidence,
             upgraded: parsed(&upgraded.to_json()),
@@ -439,7 +483,12 @@ impl Rehearsal {
 
     /// Whether the upgraded copy is what it must be: differences that change nothing for users do not count.
     pub fn is_clean(&self) -> bool {
-        self.report.behaves_the_same()
+        self.contract.clean
+    }
+
+    /// The verdict in a sentence without its full stop.
+    pub fn verdict(&self) -> &'static str {
+        self.contract.verdict()
     }
 
     /// What was done to the copy, and would be done to production.

@@ -200,7 +200,7 @@ fn a_copy_that_is_not_what_it_must_be_is_no_proof() {
     let town = town("contract_unclean", "alter table t add c int;\n");
     assert_eq!(
         town.refused(Terms::default()),
-        "the upgraded copy is not what it must be"
+        "the rehearsal was not clean"
     );
 }
 

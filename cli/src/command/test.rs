@@ -57,6 +57,10 @@ pub(crate) struct Test {
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
 
+    /// Kill the upgrade in each step on clones of the copy, and run it again: it must come to the same
+    #[arg(long)]
+    pub(crate) crash: bool,
+
     /// Go on after errors of pg_restore
     #[arg(short = 'x', long)]
     pub(crate) ignore_restore_errors: bool,
@@ -95,11 +99,7 @@ pub(crate) fn run(args: Test, session: &Session) -> Result<Exit> {
     let production = production(&args, session)?;
     let baseline = baseline(&args, &production, session)?;
     let rehearsal = rehearse(args, &production, baseline, session)?;
-    let verdict = if rehearsal.is_clean() {
-        "The rehearsal is clean"
-    } else {
-        "The upgraded copy is not what it must be"
-    };
+    let verdict = rehearsal.verdict();
     let production = production.name();
     session
         .terminal
@@ -231,6 +231,7 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
         filter,
         copy: config.copy(args.copy)?.value,
         schema_only: args.schema_only,
+        crash: args.crash,
         ignore_restore_errors: args.ignore_restore_errors,
         overwrite: args.overwrite_test,
         jobs: args.jobs.unwrap_or(0).into(),

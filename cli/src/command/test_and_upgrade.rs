@@ -65,7 +65,7 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     }
     let rehearsal = test::rehearse(args.rehearsal, &production, baseline, session)?;
     if !rehearsal.is_clean() {
-        left_alone("The upgraded copy is not what it must be")?;
+        left_alone(rehearsal.verdict())?;
         return Ok(Exit::Different);
     }
     if rehearsal.plan().steps.is_empty() && rehearsal.baselines().is_none() {

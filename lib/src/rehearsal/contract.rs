@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::RehearsalOptions;
 use super::copy::Copied;
+use super::crash::Crashes;
 use super::evidence::Evidence;
 use crate::catalog::{Catalog, Filter};
 use crate::connection::Connection;
@@ -91,6 +92,8 @@ pub struct Contract {
     pub left_out: NotCompared,
     /// The upgraded copy compared with what it must be, as `pum/check/1`.
     pub comparison: Value,
+    /// What came of killing the upgrade in each step; none when that was not asked for.
+    pub crashes: Option<Crashes>,
     /// What was measured.
     pub evidence: Evidence,
     /// The structure of the upgraded copy, as `pum/snapshot/1`.
@@ -252,6 +255,18 @@ impl Contract {
         }
     }
 
+    /// The verdict in a sentence without its full stop.
+    pub fn verdict(&self) -> &'static str {
+        let converges = self.crashes.as_ref().is_none_or(Crashes::converge);
+        match (self.clean, converges) {
+            (true, _) => "The rehearsal is clean",
+            (false, true) => "The upgraded copy is not what it must be",
+            (false, false) => {
+                "An upgrade that is killed and run again does not come to the same, or the copy is not what it must be"
+            }
+        }
+    }
+
     /// How long each step may take.
     pub(super) fn budgets(&self, terms: &Terms) -> Vec<Duration> {
         if self.copy.schema_only {
@@ -312,10 +327,8 @@ impl Contract {
         let refused = |what: String| Err(Error::new(ErrorKind::Refused, what).with_hint("rehearse again"));
         let since = |what: &str| refused(format!("{what} since the rehearsal"));
         if !self.clean {
-            return Err(
-                Error::new(ErrorKind::Refused, "the upgraded copy is not what it must be")
-                    .with_hint("mend the deltas or the database, and rehearse again"),
-            );
+            return Err(Error::new(ErrorKind::Refused, "the rehearsal was not clean")
+                .with_hint("mend the deltas or the database, and rehearse again"));
         }
         let name = production.target().to_string();
         let now = Moment::read(production)?;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Instant;
 
-pub(super) use database::{open_if_there, prepare};
+pub(super) use database::{open_if_there, prepare, set};
 pub(super) use likeness::Likeness;
 use room::Need;
 

@@ -29,6 +29,26 @@ impl Contract {
             bytes(evidence.size[0]),
             bytes(evidence.size[1])
         );
+        if let Some(crashes) = &self.crashes {
+            let step = |step: usize| evidence.steps.get(step).map_or("?", |step| &step.step);
+            let points = crashes.points.iter();
+            let bad = points.clone().filter(|point| point.problem.is_some()).map(|point| {
+                format!(
+                    "killed in {} after statement {}, and run again: {}",
+                    escape(step(point.step)),
+                    point.statement,
+                    escape(point.problem.as_deref().unwrap_or_default())
+                )
+            });
+            list(&mut text, "NOT SAFE", bad);
+            let good = points.filter(|point| point.problem.is_none()).count();
+            let told = format!("in {good} steps, and run again: it came to the same");
+            list(
+                &mut text,
+                "killed",
+                std::iter::once(told).chain(crashes.not_tried.iter().map(|what| escape(what))),
+            );
+        }
         locks(&mut text, evidence);
         waits(&mut text, evidence);
         list(

@@ -224,8 +224,8 @@ fn mark(maintenance: &mut Connection, name: &str) -> Result<()> {
     ))
 }
 
-/// Gives it what production has of settings.
-fn set(maintenance: &mut Connection, name: &str, like: &Likeness, run: &Run) -> Result<()> {
+/// Gives a database what production's has of settings.
+pub(in crate::rehearsal) fn set(maintenance: &mut Connection, name: &str, like: &Likeness, run: &Run) -> Result<()> {
     for (setting, value) in &like.settings {
         // In a transaction, so that it is set for the copy only and not for this session.
         let applied = maintenance.execute(&format!(
