@@ -6,6 +6,15 @@ use super::token::{self, Kind, Step};
 use crate::error::{Error, ErrorKind, Location, Result};
 
 const NO_TRANSACTION: &str = "no-transaction";
+const ALLOW: &str = "allow";
+
+/// A comment `-- pum: allow ...`, whatever stands after the word.
+#[derive(Debug, Clone)]
+pub(crate) struct Allowance {
+    pub(crate) location: Location,
+    /// What stands after `allow`.
+    pub(crate) text: String,
+}
 
 /// A statement as it stands in the file.
 #[derive(Debug)]
@@ -18,12 +27,21 @@ pub(super) struct Piece {
     /// The rest of the last line.
     pub(super) after: Vec<u8>,
     pub(super) command: Command,
+    pub(super) allowances: Vec<Allowance>,
 }
 
 pub(super) struct Splitter {
     pub(super) source: Source,
     /// The header line `-- pum: no-transaction` was seen.
     pub(super) no_transaction: bool,
+    /// The comments `-- pum: allow` of the statement under way.
+    pub(super) allowances: Vec<Allowance>,
+    /// Those in the head of the file: an empty line is between them and the first statement.
+    pub(super) file_allowances: Vec<Allowance>,
+    /// The next comment stands behind the last statement on its line, and was taken with it.
+    comment_taken: bool,
+    /// Line ends since the last token that is no white space.
+    line_ends: usize,
     /// No statement was found yet.
     header: bool,
     copy: Option<Copy>,
@@ -56,6 +74,10 @@ impl Splitter {
         Splitter {
             source,
             no_transaction: false,
+            allowances: Vec::new(),
+            file_allowances: Vec::new(),
+            comment_taken: false,
+            line_ends: 0,
             header: true,
             copy: None,
         }
@@ -84,10 +106,20 @@ impl Splitter {
                 Step::End => return self.last(scan),
             };
             scan.position = end;
+            if kind == Kind::Space {
+                self.line_ends += bytes[position..end].iter().filter(|&&byte| byte == b'\n').count();
+                if self.header && scan.first.is_none() && self.line_ends > 1 {
+                    self.file_allowances.append(&mut self.allowances);
+                }
+                continue;
+            }
+            self.line_ends = 0;
             match kind {
-                Kind::Space => continue,
                 Kind::LineComment => {
-                    if let Some(text) = directive(&bytes[position..end]) {
+                    let taken = std::mem::take(&mut self.comment_taken);
+                    if let Some(text) = directive(&bytes[position..end])
+                        && !taken
+                    {
                         let text = text.to_owned();
                         self.directive(&text, position, scan.first.is_none())?;
                     }
@@ -108,6 +140,7 @@ impl Splitter {
                 Kind::Semicolon if scan.parentheses == 0 && scan.words.depth == 0 => {
                     if scan.first.is_some() {
                         scan.end = end;
+                        self.comment_behind(end)?;
                         return self.piece(&scan).map(Some);
                     }
                     self.source.consume(end);
@@ -163,6 +196,8 @@ impl Splitter {
         self.header = false;
         if let Some(location) = copies {
             self.begin_copy(location)?;
+            // It went with the rest of the line.
+            self.comment_taken = false;
         }
         Ok(Piece {
             text,
@@ -170,7 +205,24 @@ impl Splitter {
             place,
             after,
             command,
+            allowances: std::mem::take(&mut self.allowances),
         })
+    }
+
+    /// A comment `-- pum: allow` behind the statement that ends at `end`, on the same line, belongs to it.
+    fn comment_behind(&mut self, end: usize) -> Result<()> {
+        let line = self.source.rest_of_line(end)?;
+        let blank = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let Some(text) = directive(&line[blank..]).and_then(allow) else {
+            return Ok(());
+        };
+        let text = text.to_owned();
+        self.allowances.push(Allowance {
+            location: self.source.location(end + blank),
+            text,
+        });
+        self.comment_taken = true;
+        Ok(())
     }
 
     /// COPY data begin on the line after the statement. psql would run what else stands on the line after
@@ -314,9 +366,16 @@ impl Splitter {
             .with_hint(command::instead_of_psql(&name)))
     }
 
-    /// A comment `-- pum: ...`. After the first statement only the known header is an error, so that it is
-    /// not passed over; anything else there is a mere comment.
+    /// A comment `-- pum: ...`: `allow` may stand anywhere. After the first statement only the known header is an
+    /// error, so that it is not passed over; anything else there is a mere comment.
     fn directive(&mut self, text: &str, position: usize, between: bool) -> Result<()> {
+        if let Some(text) = allow(text) {
+            self.allowances.push(Allowance {
+                location: self.source.location(position),
+                text: text.to_owned(),
+            });
+            return Ok(());
+        }
         let known = text == NO_TRANSACTION;
         if self.header && between {
             if known {
@@ -326,7 +385,9 @@ impl Splitter {
             let error = self
                 .source
                 .error(position, format!("there is no header `-- pum: {text}`"));
-            return Err(error.with_hint(format!("the only one is `-- pum: {NO_TRANSACTION}`")));
+            return Err(error.with_hint(format!(
+                "there are `-- pum: {NO_TRANSACTION}` and `-- pum: {ALLOW} RULE reason`"
+            )));
         }
         if known && !self.no_transaction {
             let error = self.source.error(
@@ -354,6 +415,12 @@ fn directive(comment: &[u8]) -> Option<&str> {
     }
     let text = text[3..].trim_ascii_start().strip_prefix(b":")?;
     std::str::from_utf8(text.trim_ascii()).ok()
+}
+
+/// The text after `allow`, when that is the first word of a directive.
+fn allow(directive: &str) -> Option<&str> {
+    let rest = directive.strip_prefix(ALLOW)?;
+    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }
 
 enum DataEnd {
