@@ -4,8 +4,10 @@
 //! Rules of squawk and of pum, in one table (`hazard/rules.rs`); `-- pum: allow RULE reason` silences one.
 
 mod known;
+mod own;
 mod reading;
 mod rules;
+mod volatile;
 
 use std::fmt;
 

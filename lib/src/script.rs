@@ -2,6 +2,7 @@
 
 mod command;
 mod content;
+mod directive;
 mod source;
 mod split;
 mod token;
@@ -13,12 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use content::{file_digests, same_content};
+pub(crate) use directive::Allowance;
 pub use variables::{Value, Variables};
 
 use crate::error::{Error, ErrorKind, Location, Result};
 use command::Command;
 use source::{Fingerprint, Place, Source};
-pub(crate) use split::Allowance;
 use split::{Piece, Splitter};
 use variables::Mark;
 

@@ -20,14 +20,10 @@ pub struct HazardRule {
 }
 
 impl HazardRule {
-    /// What the rule says of any relation: one sentence without full stop.
-    pub fn sentence(&self) -> String {
-        self.say("the relation", "the column")
-    }
-
-    pub(super) fn say(&self, relation: &str, part: &str) -> String {
+    /// What the rule says, one sentence without full stop, of a relation and a column with these names.
+    pub fn sentence(&self, relation: &str, column: &str) -> String {
         // In one pass: a name may hold the other placeholder.
-        let mut pieces = self.says.split("{}").map(|piece| piece.replace("{part}", part));
+        let mut pieces = self.says.split("{}").map(|piece| piece.replace("{part}", column));
         let first = pieces.next().unwrap_or_default();
         pieces.fold(first, |said, piece| said + relation + &piece)
     }
@@ -72,7 +68,7 @@ rules! {
         Some("DROP INDEX CONCURRENTLY, in a delta with the header `-- pum: no-transaction`");
     REINDEXING = "require-concurrent-reindex", Some(Squawk::RequireConcurrentReindex),
         EVERYBODY_REWRITES,
-        "the indexes of {} are built anew; nobody writes meanwhile, and who reads waits too",
+        "nobody writes to the table while REINDEX of {} goes on, and who reads it waits too",
         Some("REINDEX ... CONCURRENTLY, in a delta with the header `-- pum: no-transaction`");
     ADDING_PRIMARY_KEY = "adding-serial-primary-key-field", Some(Squawk::AddingSerialPrimaryKeyField),
         EVERYBODY_SCANS,

@@ -1,20 +1,10 @@
 //! Splits a SQL file into statements as psql does, one at a time.
 
 use super::command::{self, Command};
+use super::directive::{ALLOW, Allowance, NO_TRANSACTION, allow, directive};
 use super::source::{Place, Source};
 use super::token::{self, Kind, Step};
 use crate::error::{Error, ErrorKind, Location, Result};
-
-const NO_TRANSACTION: &str = "no-transaction";
-const ALLOW: &str = "allow";
-
-/// A comment `-- pum: allow ...`, whatever stands after the word.
-#[derive(Debug, Clone)]
-pub(crate) struct Allowance {
-    pub(crate) location: Location,
-    /// What stands after `allow`.
-    pub(crate) text: String,
-}
 
 /// A statement as it stands in the file.
 #[derive(Debug)]
@@ -179,7 +169,12 @@ impl Splitter {
         if scan.words.depth > 0 {
             return Err(self.source.error(scan.words.opened, "this BEGIN ATOMIC has no END"));
         }
-        self.piece(&scan).map(Some)
+        let piece = self.piece(&scan)?;
+        if self.copy.is_none() {
+            // Only comments are left, and they were looked at.
+            self.source.consume(self.source.bytes().len());
+        }
+        Ok(Some(piece))
     }
 
     fn piece(&mut self, scan: &Scan) -> Result<Piece> {
@@ -366,8 +361,7 @@ impl Splitter {
             .with_hint(command::instead_of_psql(&name)))
     }
 
-    /// A comment `-- pum: ...`: `allow` may stand anywhere. After the first statement only the known header is an
-    /// error, so that it is not passed over; anything else there is a mere comment.
+    /// A comment `-- pum: ...`. After the first statement the known header is an error; what is unknown is a comment.
     fn directive(&mut self, text: &str, position: usize, between: bool) -> Result<()> {
         if let Some(text) = allow(text) {
             self.allowances.push(Allowance {
@@ -382,9 +376,8 @@ impl Splitter {
                 self.no_transaction = true;
                 return Ok(());
             }
-            let error = self
-                .source
-                .error(position, format!("there is no header `-- pum: {text}`"));
+            let message = format!("there is no header `-- pum: {text}`");
+            let error = self.source.error(position, message);
             return Err(error.with_hint(format!(
                 "there are `-- pum: {NO_TRANSACTION}` and `-- pum: {ALLOW} RULE reason`"
             )));
@@ -404,23 +397,6 @@ fn no_copy_end(statement: Location) -> Error {
     Error::new(ErrorKind::Usage, "the data of this COPY ... FROM stdin have no end")
         .at(statement)
         .with_hint("end them with a line that holds only \\.")
-}
-
-/// The text after `pum:` when the line comment is a directive.
-fn directive(comment: &[u8]) -> Option<&str> {
-    let text = comment.trim_ascii_start();
-    let text = text.strip_prefix(b"--")?.trim_ascii();
-    if !text.get(..3)?.eq_ignore_ascii_case(b"pum") {
-        return None;
-    }
-    let text = text[3..].trim_ascii_start().strip_prefix(b":")?;
-    std::str::from_utf8(text.trim_ascii()).ok()
-}
-
-/// The text after `allow`, when that is the first word of a directive.
-fn allow(directive: &str) -> Option<&str> {
-    let rest = directive.strip_prefix(ALLOW)?;
-    (rest.is_empty() || rest.starts_with(char::is_whitespace)).then(|| rest.trim())
 }
 
 enum DataEnd {
