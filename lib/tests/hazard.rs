@@ -407,6 +407,19 @@ fn statements_in_a_do_block_are_read() {
 }
 
 #[test]
+fn what_a_do_block_makes_for_certain_blocks_nobody() {
+    let hazards = found(
+        "do $$\nbegin\ndrop table c;\ncreate table a (id int);\ncreate index on a (id);\nif true then\n\
+         create table b (id int);\nend if;\ncreate index on b (id);\ncreate table c (id int);\nend $$;\n\
+         create index on a (id);\ncreate index on c (id);",
+    );
+    assert_eq!(
+        short(&hazards),
+        ["ban-drop-table 3:1", "require-concurrent-index-creation 9:1"]
+    );
+}
+
+#[test]
 fn what_the_run_has_made_blocks_nobody() {
     let first = "create table s.a (id int);\n\
                  create temporary table t (id int);\n\

@@ -61,7 +61,6 @@ pub(super) fn own(statement: &ast::Stmt, known: &Known) -> Vec<Found> {
             let roles = drop.role_ref_list().into_iter().flat_map(|list| list.role_refs());
             found.extend(alone(rules::DROPPING_OWNED, syntax(roles)));
         }
-        ast::Stmt::Do(block) => found.extend(of_do(block, known)),
         _ => {}
     }
     found
@@ -180,7 +179,7 @@ fn of_lock(lock: &ast::Lock) -> Vec<Found> {
 }
 
 /// The statements in a DO block, as if every branch ran. What it puts together at run time cannot be read.
-fn of_do(block: &ast::Do, known: &Known) -> Vec<Found> {
+pub(super) fn of_do(block: &ast::Do, known: &mut Known) -> Vec<Found> {
     let at = start(block.syntax());
     let Some(body) = block.plpgsql() else {
         return vec![Found::unread(at, "the body of this DO")];
@@ -199,8 +198,11 @@ fn of_do(block: &ast::Do, known: &Known) -> Vec<Found> {
                 let parse = SourceFile::parse(&text);
                 for inner in parse.tree().stmts() {
                     let at = usize::from(body.source_range(statement.text_range()).start());
-                    let inner = of_statement(&parse, &text, &inner, known);
-                    found.extend(inner.into_iter().map(|found| Found { at, ..found }));
+                    let of_inner = of_statement(&parse, &text, &inner, known);
+                    found.extend(of_inner.into_iter().map(|found| Found { at, ..found }));
+                    if runs_always(&node) {
+                        known.learn(&inner);
+                    }
                 }
             }
             SyntaxKind::PLPGSQL_DYN_EXECUTE_STMT
@@ -230,6 +232,20 @@ fn of_do(block: &ast::Do, known: &Known) -> Vec<Found> {
     }
     found.extend(unread);
     found
+}
+
+/// Whether a statement of a DO block is in no branch, loop or block of its own, and under no exception handler.
+fn runs_always(statement: &SyntaxNode) -> bool {
+    let block = statement.ancestors().skip(1).find_map(ast::PlpgsqlBlock::cast);
+    let body = statement.parent();
+    block.is_some_and(|block| {
+        let outermost = block
+            .syntax()
+            .parent()
+            .is_some_and(|parent| parent.kind() == SyntaxKind::PLPGSQL);
+        let direct = block.body().map(|body| body.syntax().clone()) == body;
+        outermost && direct && block.exception().is_none()
+    })
 }
 
 fn whole_database(rule: &'static HazardRule, node: &SyntaxNode) -> Found {

@@ -8,7 +8,7 @@ use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 
 use super::Effect;
 use super::known::{Known, Name};
-use super::own::own;
+use super::own::{of_do, own};
 use super::rules::{self, HAZARD_RULES, HazardRule, of_squawk};
 use super::volatile::{Volatile, volatile};
 
@@ -146,7 +146,12 @@ pub(super) fn read(code: &str, known: &mut Known) -> Vec<Found> {
     }
 }
 
-pub(super) fn of_statement(parse: &Parse<SourceFile>, code: &str, statement: &ast::Stmt, known: &Known) -> Vec<Found> {
+pub(super) fn of_statement(
+    parse: &Parse<SourceFile>,
+    code: &str,
+    statement: &ast::Stmt,
+    known: &mut Known,
+) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     let mut linter = Linter::from(HAZARD_RULES.iter().filter_map(|rule| rule.squawk));
     for violation in linter.lint(parse, code) {
@@ -162,6 +167,10 @@ pub(super) fn of_statement(parse: &Parse<SourceFile>, code: &str, statement: &as
             .as_ref()
             .is_some_and(|name| in_the_making(found.rule, name, known))
     });
+    // A DO block goes on to learn while it is read, and has left out by itself what it made.
+    if let ast::Stmt::Do(block) = statement {
+        found.extend(of_do(block, known));
+    }
     found.sort_by_key(|found| found.at);
     found
 }
