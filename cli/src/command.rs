@@ -6,6 +6,7 @@ pub(crate) mod completions;
 mod config;
 mod demo;
 mod dump;
+mod hazards;
 mod info;
 pub(crate) mod man;
 mod preflight;

@@ -2,6 +2,7 @@
 
 mod command;
 mod content;
+mod directive;
 mod source;
 mod split;
 mod token;
@@ -13,6 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use content::{file_digests, same_content};
+pub(crate) use directive::Allowance;
 pub use variables::{Value, Variables};
 
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -220,6 +222,16 @@ impl Statements {
         Ok(Some(data))
     }
 
+    /// The comments `-- pum: allow` in the head of the file, known once the first statement was read.
+    pub(crate) fn file_allowances(&self) -> &[Allowance] {
+        &self.splitter.file_allowances
+    }
+
+    /// The comments `-- pum: allow` after the last statement, known at the end.
+    pub(crate) fn last_allowances(&self) -> &[Allowance] {
+        &self.splitter.allowances
+    }
+
     /// What was sound in the first reading and is not in the second has changed in between.
     fn sound<T>(&self, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
@@ -252,6 +264,7 @@ pub struct Statement {
     place: Place,
     after: Vec<u8>,
     command: Command,
+    allowances: Vec<Allowance>,
 }
 
 impl Statement {
@@ -265,6 +278,7 @@ impl Statement {
             place: piece.place,
             after: piece.after,
             command: piece.command,
+            allowances: piece.allowances,
         };
         if !variables.is_empty() {
             match variables.replace(&statement.text) {
@@ -299,6 +313,29 @@ impl Statement {
     /// Whether it begins, ends or prepares a transaction.
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.command, Command::TransactionControl(_))
+    }
+
+    /// The comments `-- pum: allow` before it, in it, and behind it on its last line.
+    pub(crate) fn allowances(&self) -> &[Allowance] {
+        &self.allowances
+    }
+
+    /// Its words outside of parentheses, in capitals, one at a time.
+    pub(crate) fn words(&self) -> impl Iterator<Item = String> {
+        command::words(&self.text)
+    }
+
+    /// [`Statement::text`] with spaces in place of its comments.
+    pub(crate) fn code(&self) -> String {
+        command::without_comments(&self.text)
+    }
+
+    /// The place in the file of a byte of [`Statement::code`].
+    pub(crate) fn location_of_code(&self, offset: usize) -> Location {
+        // White space and comments before the first word are none of the statement.
+        let first = token::first(self.text.as_bytes());
+        let before = self.text.as_bytes().get(..offset.max(first)).unwrap_or_default();
+        self.location(Some(source::characters(before) + 1))
     }
 
     /// Counted from 1 in its file.

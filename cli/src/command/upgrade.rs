@@ -4,14 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pum::{
-    Applied, Contract, ErrorKind, Plan, Preflight, PreflightOptions, Result, Severity, Step, Target, UpgradeOptions,
-    Version,
+    Applied, Contract, ErrorKind, Hazards, Plan, Preflight, PreflightOptions, Result, Severity, Step, Target,
+    UpgradeOptions, Version,
 };
 use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::command::test_and_upgrade::carried_out;
-use crate::command::{Budget, Database, Deltas, Format, Scripts, preflight};
+use crate::command::{Budget, Database, Deltas, Format, Scripts, hazards, preflight};
 use crate::config::Time;
 use crate::session::Session;
 use crate::terminal::{self, counted, line, table};
@@ -55,7 +55,7 @@ pub(crate) struct Upgrade {
     #[command(flatten)]
     budget: Budget,
 
-    /// Show what would be done, and write nothing
+    /// Show what would be done and which statements are a hazard, and write nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -85,8 +85,9 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     }
     let outcome = if args.dry_run {
         let plan = pum::plan(&target, &options, &session.run)?;
+        let hazards = pum::hazards(&plan, &options)?;
         let preflight = look(&target, &plan, &options, session)?;
-        Outcome::planned(plan, preflight)
+        Outcome::planned(plan, hazards, preflight)
     } else {
         let preflight = before(&target, &options, session)?;
         let applied = pum::upgrade(&target, &options, None, &session.run)?;
@@ -142,16 +143,19 @@ struct Outcome {
     to: Option<Version>,
     /// Each step and how long it took.
     steps: Vec<(Step, Option<u64>)>,
+    /// What the text of the steps tells, in a dry run.
+    hazards: Option<Hazards>,
     preflight: Option<Preflight>,
 }
 
 impl Outcome {
-    fn planned(plan: Plan, preflight: Option<Preflight>) -> Outcome {
+    fn planned(plan: Plan, hazards: Hazards, preflight: Option<Preflight>) -> Outcome {
         Outcome {
             dry_run: true,
             from: plan.current,
             to: plan.reached,
             steps: plan.steps.into_iter().map(|step| (step, None)).collect(),
+            hazards: Some(hazards),
             preflight,
         }
     }
@@ -166,6 +170,7 @@ impl Outcome {
                 .into_iter()
                 .map(|applied| (applied.step, Some(applied.milliseconds)))
                 .collect(),
+            hazards: None,
             preflight,
         }
     }
@@ -189,9 +194,13 @@ impl Outcome {
             } else {
                 format!("\n{}", table(["step", "file"], rows))
             };
+            let hazards = match &self.hazards {
+                Some(hazards) if !self.steps.is_empty() => format!("\n{}", hazards::as_text(hazards)),
+                _ => String::new(),
+            };
             let preflight = self.preflight.as_ref();
             let preflight = preflight.map_or_else(String::new, |found| format!("\n{}", preflight::text(name, found)));
-            format!("{database} is at {from}; {due}.\n{steps}{preflight}\nNothing was written.\n")
+            format!("{database} is at {from}; {due}.\n{steps}{hazards}{preflight}\nNothing was written.\n")
         } else {
             done(&database, deltas, &from, &to)
         }
@@ -212,7 +221,7 @@ impl Outcome {
                 })
             })
             .collect();
-        let value = json!({
+        let mut value = json!({
             "schema": "pum/upgrade/1",
             "target": database,
             "dry_run": self.dry_run,
@@ -221,6 +230,10 @@ impl Outcome {
             "steps": steps,
             "preflight": self.preflight,
         });
+        if let Some(hazards) = &self.hazards {
+            value["hazards"] = hazards::as_json(hazards);
+            value["more_hazards"] = json!(hazards.more);
+        }
         format!("{value:#}\n")
     }
 }

@@ -28,6 +28,39 @@ fn json(ended: &Ended) -> Value {
 }
 
 #[test]
+fn a_dry_run_tells_hazards_and_what_the_deltas_allow() {
+    let (place, db) = begun("hazards");
+    place.write(
+        "deltas/delta_1.3.0_away.sql",
+        "-- pum: allow ban-drop-table the archive has it\ndrop table archive.old;\n\ntruncate archive.\"pi\u{1b}pe\";\n",
+    );
+    let text = place.run(&format!("upgrade -p {db} --dry-run")).with(0).out;
+    let expected = "\
+Hazards that stand in the text of the deltas:
+  deltas/delta_1.3.0_away.sql:4:10: truncate (blocks readers, blocks writers, loses data)
+    all rows of archive.pi\\x1bpe are lost, and nobody reads or writes it until the transaction ends
+
+Allowed by the deltas:
+  deltas/delta_1.3.0_away.sql:2:12: ban-drop-table (loses data)
+    all rows of archive.old are lost
+    allowed: the archive has it
+
+";
+    assert!(text.contains(expected), "{text}");
+    let answer = json(&place.run(&format!("upgrade -p {db} --dry-run --format json")).with(0));
+    let hazards = answer["hazards"].as_array().unwrap();
+    assert_eq!(hazards.len(), 2);
+    assert_eq!(hazards[0]["allowed"], "the archive has it");
+    assert_eq!(hazards[0]["effects"], serde_json::json!(["loses_data"]));
+    assert_eq!(hazards[1]["path"], "deltas/delta_1.3.0_away.sql");
+    assert_eq!(
+        (hazards[1]["line"].as_u64(), hazards[1]["column"].as_u64()),
+        (Some(4), Some(10))
+    );
+    assert_eq!(answer["more_hazards"], 0);
+}
+
+#[test]
 fn baseline_info_upgrade() {
     let (place, db) = begun("upgrade");
     let info = place.run(&format!("info -p {db}")).with(0).out;

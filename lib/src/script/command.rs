@@ -59,6 +59,35 @@ impl Iterator for Parts<'_> {
     }
 }
 
+/// The words of a statement outside of parentheses, in capitals.
+pub(super) fn words(sql: &str) -> impl Iterator<Item = String> {
+    let parts = Parts {
+        sql: sql.as_bytes(),
+        position: 0,
+    };
+    parts.filter_map(|part| match part {
+        Part::Word(word) => Some(word),
+        _ => None,
+    })
+}
+
+/// The statement with spaces in place of its comments, byte for byte.
+pub(super) fn without_comments(sql: &str) -> String {
+    let bytes = sql.as_bytes();
+    let mut code = String::with_capacity(sql.len());
+    let mut position = 0;
+    while let Step::Token(kind, end) = token::step(bytes, position, true) {
+        match (kind, sql.get(position..end)) {
+            (Kind::LineComment | Kind::BlockComment, _) | (_, None) => {
+                code.extend(std::iter::repeat_n(' ', end - position));
+            }
+            (_, Some(text)) => code.push_str(text),
+        }
+        position = end;
+    }
+    code
+}
+
 fn capitals(word: &[u8]) -> String {
     String::from_utf8_lossy(word).to_ascii_uppercase()
 }

@@ -1,11 +1,10 @@
 //! Splits a SQL file into statements as psql does, one at a time.
 
 use super::command::{self, Command};
+use super::directive::{ALLOW, Allowance, NO_TRANSACTION, allow, directive};
 use super::source::{Place, Source};
 use super::token::{self, Kind, Step};
 use crate::error::{Error, ErrorKind, Location, Result};
-
-const NO_TRANSACTION: &str = "no-transaction";
 
 /// A statement as it stands in the file.
 #[derive(Debug)]
@@ -18,12 +17,21 @@ pub(super) struct Piece {
     /// The rest of the last line.
     pub(super) after: Vec<u8>,
     pub(super) command: Command,
+    pub(super) allowances: Vec<Allowance>,
 }
 
 pub(super) struct Splitter {
     pub(super) source: Source,
     /// The header line `-- pum: no-transaction` was seen.
     pub(super) no_transaction: bool,
+    /// The comments `-- pum: allow` of the statement under way.
+    pub(super) allowances: Vec<Allowance>,
+    /// Those in the head of the file: an empty line is between them and the first statement.
+    pub(super) file_allowances: Vec<Allowance>,
+    /// The next comment stands behind the last statement on its line, and was taken with it.
+    comment_taken: bool,
+    /// Line ends since the last token that is no white space.
+    line_ends: usize,
     /// No statement was found yet.
     header: bool,
     copy: Option<Copy>,
@@ -56,6 +64,10 @@ impl Splitter {
         Splitter {
             source,
             no_transaction: false,
+            allowances: Vec::new(),
+            file_allowances: Vec::new(),
+            comment_taken: false,
+            line_ends: 0,
             header: true,
             copy: None,
         }
@@ -84,10 +96,20 @@ impl Splitter {
                 Step::End => return self.last(scan),
             };
             scan.position = end;
+            if kind == Kind::Space {
+                self.line_ends += bytes[position..end].iter().filter(|&&byte| byte == b'\n').count();
+                if self.header && scan.first.is_none() && self.line_ends > 1 {
+                    self.file_allowances.append(&mut self.allowances);
+                }
+                continue;
+            }
+            self.line_ends = 0;
             match kind {
-                Kind::Space => continue,
                 Kind::LineComment => {
-                    if let Some(text) = directive(&bytes[position..end]) {
+                    let taken = std::mem::take(&mut self.comment_taken);
+                    if let Some(text) = directive(&bytes[position..end])
+                        && !taken
+                    {
                         let text = text.to_owned();
                         self.directive(&text, position, scan.first.is_none())?;
                     }
@@ -108,6 +130,7 @@ impl Splitter {
                 Kind::Semicolon if scan.parentheses == 0 && scan.words.depth == 0 => {
                     if scan.first.is_some() {
                         scan.end = end;
+                        self.comment_behind(end)?;
                         return self.piece(&scan).map(Some);
                     }
                     self.source.consume(end);
@@ -146,7 +169,12 @@ impl Splitter {
         if scan.words.depth > 0 {
             return Err(self.source.error(scan.words.opened, "this BEGIN ATOMIC has no END"));
         }
-        self.piece(&scan).map(Some)
+        let piece = self.piece(&scan)?;
+        if self.copy.is_none() {
+            // Only comments are left, and they were looked at.
+            self.source.consume(self.source.bytes().len());
+        }
+        Ok(Some(piece))
     }
 
     fn piece(&mut self, scan: &Scan) -> Result<Piece> {
@@ -163,6 +191,8 @@ impl Splitter {
         self.header = false;
         if let Some(location) = copies {
             self.begin_copy(location)?;
+            // It went with the rest of the line.
+            self.comment_taken = false;
         }
         Ok(Piece {
             text,
@@ -170,7 +200,24 @@ impl Splitter {
             place,
             after,
             command,
+            allowances: std::mem::take(&mut self.allowances),
         })
+    }
+
+    /// A comment `-- pum: allow` behind the statement that ends at `end`, on the same line, belongs to it.
+    fn comment_behind(&mut self, end: usize) -> Result<()> {
+        let line = self.source.rest_of_line(end)?;
+        let blank = line.iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+        let Some(text) = directive(&line[blank..]).and_then(allow) else {
+            return Ok(());
+        };
+        let text = text.to_owned();
+        self.allowances.push(Allowance {
+            location: self.source.location(end + blank),
+            text,
+        });
+        self.comment_taken = true;
+        Ok(())
     }
 
     /// COPY data begin on the line after the statement. psql would run what else stands on the line after
@@ -314,19 +361,26 @@ impl Splitter {
             .with_hint(command::instead_of_psql(&name)))
     }
 
-    /// A comment `-- pum: ...`. After the first statement only the known header is an error, so that it is
-    /// not passed over; anything else there is a mere comment.
+    /// A comment `-- pum: ...`. After the first statement the known header is an error; what is unknown is a comment.
     fn directive(&mut self, text: &str, position: usize, between: bool) -> Result<()> {
+        if let Some(text) = allow(text) {
+            self.allowances.push(Allowance {
+                location: self.source.location(position),
+                text: text.to_owned(),
+            });
+            return Ok(());
+        }
         let known = text == NO_TRANSACTION;
         if self.header && between {
             if known {
                 self.no_transaction = true;
                 return Ok(());
             }
-            let error = self
-                .source
-                .error(position, format!("there is no header `-- pum: {text}`"));
-            return Err(error.with_hint(format!("the only one is `-- pum: {NO_TRANSACTION}`")));
+            let message = format!("there is no header `-- pum: {text}`");
+            let error = self.source.error(position, message);
+            return Err(error.with_hint(format!(
+                "there are `-- pum: {NO_TRANSACTION}` and `-- pum: {ALLOW} RULE reason`"
+            )));
         }
         if known && !self.no_transaction {
             let error = self.source.error(
@@ -343,17 +397,6 @@ fn no_copy_end(statement: Location) -> Error {
     Error::new(ErrorKind::Usage, "the data of this COPY ... FROM stdin have no end")
         .at(statement)
         .with_hint("end them with a line that holds only \\.")
-}
-
-/// The text after `pum:` when the line comment is a directive.
-fn directive(comment: &[u8]) -> Option<&str> {
-    let text = comment.trim_ascii_start();
-    let text = text.strip_prefix(b"--")?.trim_ascii();
-    if !text.get(..3)?.eq_ignore_ascii_case(b"pum") {
-        return None;
-    }
-    let text = text[3..].trim_ascii_start().strip_prefix(b":")?;
-    std::str::from_utf8(text.trim_ascii()).ok()
 }
 
 enum DataEnd {

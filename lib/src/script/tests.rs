@@ -304,7 +304,10 @@ fn the_header_stands_before_the_first_statement() {
     let (line, _, message, hint) = refused("-- a\n-- PUM: no_transaction\nselect 1;");
     assert_eq!(line, 2);
     assert_eq!(message, "there is no header `-- pum: no_transaction`");
-    assert_eq!(hint, "the only one is `-- pum: no-transaction`");
+    assert_eq!(
+        hint,
+        "there are `-- pum: no-transaction` and `-- pum: allow RULE reason`"
+    );
     let (line, column, message, _) = refused("select 1; -- pum: no-transaction");
     assert_eq!((line, column), (1, 11));
     assert!(message.ends_with("comes after the first statement"));

@@ -77,6 +77,15 @@ pub(super) fn step(bytes: &[u8], position: usize, at_end: bool) -> Step {
     }
 }
 
+/// Where the first token is that is neither white space nor a comment.
+pub(super) fn first(bytes: &[u8]) -> usize {
+    let mut position = 0;
+    while let Step::Token(Kind::Space | Kind::LineComment | Kind::BlockComment, end) = step(bytes, position, true) {
+        position = end;
+    }
+    position
+}
+
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c)
 }

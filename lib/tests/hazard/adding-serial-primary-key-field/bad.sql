@@ -1,0 +1,1 @@
+alter table s.pipe add constraint pipe_pkey primary key (id);

@@ -1,0 +1,2 @@
+-- pum: allow ban-drop-table nothing of it is used
+select 1;

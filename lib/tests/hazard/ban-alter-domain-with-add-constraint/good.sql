@@ -1,0 +1,1 @@
+alter domain s.code add constraint code_check check (value <> '') not valid;

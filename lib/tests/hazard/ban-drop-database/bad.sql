@@ -1,0 +1,3 @@
+-- pum: no-transaction
+
+drop database if exists no_such_database;

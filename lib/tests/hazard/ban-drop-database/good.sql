@@ -1,0 +1,1 @@
+comment on schema s is 'drop database s';

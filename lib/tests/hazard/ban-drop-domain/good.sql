@@ -1,0 +1,2 @@
+create domain s.other as text;
+drop domain s.other;

@@ -1,0 +1,2 @@
+create extension hstore schema s;
+drop extension hstore;

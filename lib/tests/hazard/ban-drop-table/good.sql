@@ -1,0 +1,2 @@
+create table s.staging (id int);
+drop table s.staging;

@@ -1,0 +1,2 @@
+create type s.other as enum ('a');
+drop type s.other;

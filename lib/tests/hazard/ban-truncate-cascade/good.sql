@@ -1,0 +1,2 @@
+create temporary table zone as select * from s.zone;
+truncate zone cascade;

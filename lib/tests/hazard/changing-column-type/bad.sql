@@ -1,0 +1,1 @@
+alter table s.pipe alter column length type bigint;

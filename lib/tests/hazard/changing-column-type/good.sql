@@ -1,0 +1,1 @@
+alter table s.pipe add column length_new bigint;

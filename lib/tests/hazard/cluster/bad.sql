@@ -1,0 +1,1 @@
+cluster s.pipe using pipe_zone_idx;

@@ -1,0 +1,1 @@
+alter table s.pipe cluster on pipe_zone_idx;

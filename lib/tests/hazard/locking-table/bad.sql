@@ -1,0 +1,2 @@
+lock table s.pipe;
+lock s.zone in share row exclusive mode;

@@ -1,0 +1,1 @@
+lock table s.pipe in row exclusive mode;

@@ -1,0 +1,1 @@
+create index pipe_code_idx on s.pipe (code);

@@ -1,0 +1,1 @@
+drop index s.pipe_zone_idx;

@@ -1,0 +1,3 @@
+-- pum: no-transaction
+
+drop index concurrently s.pipe_zone_idx;

@@ -1,0 +1,1 @@
+alter table s.reading detach partition s.reading_2023;

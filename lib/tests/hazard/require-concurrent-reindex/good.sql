@@ -1,0 +1,3 @@
+-- pum: no-transaction
+
+reindex table concurrently s.pipe;

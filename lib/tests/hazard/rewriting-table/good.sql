@@ -1,0 +1,1 @@
+alter table s.pipe set (fillfactor = 90);

@@ -1,0 +1,1 @@
+truncate s.pipe, s.reading_2024;

@@ -1,0 +1,2 @@
+create table s.staging as select * from s.pipe;
+truncate s.staging;

@@ -1,0 +1,1 @@
+do $$ begin execute 'select ' || 1; end $$;

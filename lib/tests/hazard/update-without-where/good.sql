@@ -1,0 +1,1 @@
+update s.pipe set code = upper(code) where id = 1;

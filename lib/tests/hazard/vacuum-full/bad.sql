@@ -1,0 +1,3 @@
+-- pum: no-transaction
+
+vacuum full s.pipe;

@@ -1,0 +1,4 @@
+-- pum: no-transaction
+
+vacuum s.pipe;
+vacuum (full false) s.pipe;
