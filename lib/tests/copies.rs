@@ -447,6 +447,7 @@ fn timeouts_of_a_role_break_no_copy() {
          alter role hurried set idle_in_transaction_session_timeout = '1ms'",
     );
     let production = Production::owned_by("hurried", "hurried");
+    production.delta("1.1.0", "update town.street set name = name where id < 0");
     for method in METHODS {
         let options = production.options(method);
         let rehearsal = production.rehearse(&options);
@@ -455,11 +456,19 @@ fn timeouts_of_a_role_break_no_copy() {
             .differences()
             .iter()
             .map(|found| found.object.to_string())
-            .filter(|object| object.starts_with("row "))
+            .filter(|object| object.starts_with("row town."))
             .collect();
         assert!(rows.is_empty(), "{method}: {rows:?}");
         // A restored copy belongs to who restored it.
-        assert!(method != CopyMethod::Physical || report.same(), "{}", report.to_json());
+        let counted = report
+            .differences()
+            .iter()
+            .filter(|found| found.object.schema != "pum_sys");
+        assert!(
+            method != CopyMethod::Physical || counted.count() == 0,
+            "{}",
+            report.to_json()
+        );
     }
 }
 
