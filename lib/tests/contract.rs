@@ -198,10 +198,7 @@ fn what_has_changed_since_is_refused() {
 #[test]
 fn a_copy_that_is_not_what_it_must_be_is_no_proof() {
     let town = town("contract_unclean", "alter table t add c int;\n");
-    assert_eq!(
-        town.refused(Terms::default()),
-        "the rehearsal was not clean"
-    );
+    assert_eq!(town.refused(Terms::default()), "the rehearsal was not clean");
 }
 
 #[test]

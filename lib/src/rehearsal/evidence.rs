@@ -6,6 +6,7 @@ mod locks;
 mod probe;
 mod recorder;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -208,16 +209,23 @@ pub struct SequenceChange {
 }
 
 impl Evidence {
-    /// The longest lock of each relation that keeps out at least these, the longest first.
+    /// The longest lock of each relation for each whom it keeps out, from these on, the longest first; without those that
+    /// one on the same relation makes superfluous, because it keeps out more and lasts about as long.
     pub fn longest_locks(&self, keeps_out: KeepsOut) -> Vec<&HeldLock> {
-        let mut longest: std::collections::BTreeMap<&str, &HeldLock> = std::collections::BTreeMap::new();
+        let mut longest: BTreeMap<(&str, KeepsOut), &HeldLock> = BTreeMap::new();
         for lock in self.locks.iter().filter(|lock| lock.keeps_out >= keeps_out) {
-            let known = longest.entry(&lock.relation).or_insert(lock);
+            let known = longest.entry((&lock.relation, lock.keeps_out)).or_insert(lock);
             if known.milliseconds < lock.milliseconds {
                 *known = lock;
             }
         }
-        let mut longest: Vec<&HeldLock> = longest.into_values().collect();
+        let is_superfluous = |lock: &HeldLock| {
+            let stronger = longest.range((&*lock.relation, lock.keeps_out)..=(&*lock.relation, KeepsOut::Readers));
+            stronger
+                .skip(1)
+                .any(|(_, other)| other.milliseconds >= lock.milliseconds * 9 / 10)
+        };
+        let mut longest: Vec<&HeldLock> = longest.values().copied().filter(|lock| !is_superfluous(lock)).collect();
         longest.sort_by_key(|lock| std::cmp::Reverse(lock.milliseconds));
         longest
     }
