@@ -11,7 +11,7 @@ mod volatile;
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub use rules::{HAZARD_RULES, HazardRule};
 
@@ -26,7 +26,7 @@ use reading::Found;
 const TOLD: usize = 1000;
 
 /// What a statement does to others or to the data.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Who reads the relation waits.

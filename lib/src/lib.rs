@@ -144,8 +144,8 @@ pub use history::{Entry, History, TableName};
 pub use preflight::{Concern, NotSeen, Preflight, PreflightOptions, Severity, preflight};
 pub use programs::{fetch_programs, find_program, program_version};
 pub use rehearsal::evidence::{
-    Evidence, HeldLock, KeepsOut, Place, Rewrite, Scan, SequenceChange, StatementEvidence, StepEvidence, TableChange,
-    Wait, Waiter,
+    Evidence, HeldLock, KeepsOut, Place, Prediction, Rewrite, Scan, SequenceChange, StatementEvidence, StepEvidence,
+    TableChange, Unforeseen, Wait, Waiter,
 };
 pub use rehearsal::{
     CarriedOut, Contract, ContractStep, Copied, CopyMethod, CrashPoint, Crashes, Expected, NotCompared, Rehearsal,

@@ -25,6 +25,7 @@ use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
 use crate::dump::Restored;
 use crate::error::{Error, ErrorKind, Result};
+use crate::hazard::hazards;
 use crate::history::History;
 use crate::preflight::{Preflight, PreflightOptions, preflight};
 use crate::report::Report;
@@ -276,6 +277,7 @@ impl Flow<'_> {
         evidence.data = data;
         evidence.sequences = sequences;
         evidence.not_measured.extend(not_told);
+        evidence.foretold(hazards(&plan, &upgrade_options)?);
         if copied.schema_only {
             evidence.not_measured.push(copy::WITHOUT_ROWS.to_owned());
         }

@@ -218,3 +218,30 @@ fn a_table_that_is_gone_with_its_rows_is_found() {
         .collect();
     assert_eq!(data, [("public.made", Some(0), false), ("public.t", None, true)]);
 }
+
+#[test]
+fn what_the_static_reading_says_is_held_against_what_was_seen() {
+    let found = evidence(
+        "evidence_predictions",
+        "alter table t alter column a type bigint;\n\ncreate index on other (a);\n\n\
+         -- pum: allow delete-without-where they are made anew\ndelete from other;\n\n\
+         do $$ begin execute 'alter table t alter column a type numeric'; end $$;\n",
+    );
+    let told = |rule: &str| {
+        let prediction = found.predictions.iter().find(|prediction| prediction.rule == rule);
+        prediction.unwrap_or_else(|| panic!("{rule}: {:?}", found.predictions))
+    };
+    let change = told("changing-column-type");
+    assert_eq!(
+        (change.by.statement, change.by.line, change.seen),
+        (Some(1), Some(1), Some(true))
+    );
+    // There were no rows.
+    let delete = told("delete-without-where");
+    assert_eq!(
+        (delete.allowed.as_deref(), delete.seen),
+        (Some("they are made anew"), Some(false))
+    );
+    assert_eq!(told("unread").seen, None);
+    assert_eq!(found.rewrites.len(), 2);
+}

@@ -3,6 +3,7 @@
 
 mod data;
 mod locks;
+mod prediction;
 mod probe;
 mod recorder;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use data::Data;
+pub use prediction::{Prediction, Unforeseen};
 pub(crate) use recorder::Recorder;
 
 /// What was measured while the copy was upgraded.
@@ -32,6 +34,10 @@ pub struct Evidence {
     pub data: Vec<TableChange>,
     /// Sequences whose position changed.
     pub sequences: Vec<SequenceChange>,
+    /// What the static reading of the deltas says, and whether it was seen.
+    pub predictions: Vec<Prediction>,
+    /// Rewrites and locks that were seen, and that the static reading does not foresee.
+    pub unforeseen: Vec<Unforeseen>,
     /// Bytes of temporary files.
     pub temporary_bytes: u64,
     /// Size of the copy in bytes before and after.

@@ -98,6 +98,7 @@ impl Contract {
                 )
             }),
         );
+        predictions(&mut text, evidence);
         list(
             &mut text,
             "not measured",
@@ -146,6 +147,56 @@ fn waits(text: &mut String, evidence: &Evidence) {
         )
     });
     list(text, "waited", waits);
+}
+
+/// What the static reading says, first what was seen.
+fn predictions(text: &mut String, evidence: &Evidence) {
+    let open = evidence
+        .predictions
+        .iter()
+        .filter(|prediction| prediction.allowed.is_none());
+    let mut open: Vec<_> = open.collect();
+    open.sort_by_key(|prediction| match prediction.seen {
+        Some(true) => 0,
+        None => 1,
+        Some(false) => 2,
+    });
+    let told = |prediction: &&super::evidence::Prediction| {
+        format!(
+            "{}: {}: {} ({})",
+            evidence.told(&prediction.by),
+            prediction.rule,
+            escape(&prediction.message),
+            match prediction.seen {
+                Some(true) => "seen on the copy",
+                Some(false) => "not seen on the copy",
+                None => "nothing to see",
+            }
+        )
+    };
+    list(text, "hazards", open.iter().map(told));
+    list(
+        text,
+        "unforeseen",
+        evidence.unforeseen.iter().map(|seen| {
+            format!(
+                "{}: {} {}",
+                evidence.told(&seen.by),
+                seen.effect,
+                escape(&seen.relation)
+            )
+        }),
+    );
+    let allowed = evidence.predictions.iter().filter_map(|prediction| {
+        let reason = prediction.allowed.as_deref()?;
+        Some(format!(
+            "{}: {}: {}",
+            evidence.told(&prediction.by),
+            prediction.rule,
+            escape(reason)
+        ))
+    });
+    list(text, "allowed", allowed);
 }
 
 fn change(change: &TableChange) -> String {
