@@ -6,6 +6,7 @@ mod copy;
 mod crash;
 pub(crate) mod evidence;
 mod expected;
+mod html;
 mod text;
 
 use std::path::PathBuf;

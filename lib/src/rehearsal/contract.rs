@@ -503,7 +503,7 @@ fn hexadecimal(text: &str) -> String {
 }
 
 /// A duration in words: the two largest units.
-fn told(duration: Duration) -> String {
+pub(super) fn told(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
         (0, 0, 0) => format!("{seconds} s"),

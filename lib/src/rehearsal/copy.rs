@@ -219,7 +219,13 @@ pub(super) fn start_server(
         "select greatest(current_setting('max_locks_per_transaction')::int, 512)::text",
         &[],
     )?;
-    let mut settings = options.server.settings.clone();
+    // What the user sets comes later, and wins. With less than this nothing is logged of what is written anew, and the log
+    // that production writes could not be foreseen.
+    let mut settings = vec![
+        ("wal_level".to_owned(), "replica".to_owned()),
+        ("full_page_writes".to_owned(), "on".to_owned()),
+    ];
+    settings.extend(options.server.settings.iter().cloned());
     settings.push((
         "max_locks_per_transaction".to_owned(),
         locks.value(0, 0).unwrap_or("512").to_owned(),

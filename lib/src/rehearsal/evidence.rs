@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use data::Data;
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Recorder, first_word};
 
 /// What was measured while the copy was upgraded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
