@@ -17,6 +17,7 @@ use self::touched::LastTouched;
 use super::contract::{Contract, told};
 use super::evidence::{Evidence, HeldLock, KeepsOut, Place, StatementEvidence, StepEvidence, TableChange, Waiter};
 use super::text::{blocks, bytes, change, duration};
+use crate::preflight::{Preflight, Severity};
 use crate::report::Report;
 use crate::report::escape::escape;
 use crate::report::html::HtmlOptions;
@@ -59,6 +60,7 @@ struct Page {
     changes: Listed<Change>,
     sequences: Listed<[String; 3]>,
     estimates: Vec<Estimate>,
+    preflight: Option<Preflown>,
     not_measured: Vec<String>,
 }
 
@@ -153,6 +155,20 @@ struct Written {
     by: Where,
 }
 
+/// What would disturb the upgrade of production.
+struct Preflown {
+    concerns: Vec<Concern>,
+    not_seen: Vec<[String; 3]>,
+}
+
+struct Concern {
+    class: &'static str,
+    word: &'static str,
+    what: String,
+    effect: String,
+    advice: String,
+}
+
 struct Change {
     table: String,
     before: String,
@@ -219,6 +235,7 @@ impl Contract {
                 [escape(&moved.sequence), place(&moved.before), place(&moved.after)]
             }),
             estimates: estimates(self),
+            preflight: self.preflight.as_ref().map(Preflown::of),
             not_measured: evidence.not_measured.iter().map(|what| escape(what)).collect(),
         };
         // The template only writes into a string: this cannot fail.
@@ -408,6 +425,36 @@ impl Where {
                 .map(|step| escape(&step.path.display().to_string()))
                 .unwrap_or_default(),
             text: statement.map(|statement| escape(&statement.text)).unwrap_or_default(),
+        }
+    }
+}
+
+impl Preflown {
+    fn of(found: &Preflight) -> Preflown {
+        let concern = |concern: &crate::Concern| {
+            let (class, word) = match concern.severity {
+                Severity::Blocks => ("readers", "blocks"),
+                Severity::Delays => ("writers", "delays"),
+                Severity::Know => ("changes", "to know"),
+            };
+            Concern {
+                class,
+                word,
+                what: escape(&concern.what),
+                effect: escape(&concern.effect),
+                advice: escape(&concern.advice),
+            }
+        };
+        let hidden = |hidden: &crate::NotSeen| {
+            [
+                escape(&hidden.what),
+                escape(&hidden.because),
+                hidden.advice.as_deref().map(escape).unwrap_or_default(),
+            ]
+        };
+        Preflown {
+            concerns: found.concerns.iter().map(concern).collect(),
+            not_seen: found.not_seen.iter().map(hidden).collect(),
         }
     }
 }

@@ -358,7 +358,55 @@ impl Difference<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::Document;
+    use super::{Document, read, render};
+
+    const OBJECT: &str = r#""kind": "columns", "schema": "s", "relation": "t", "name": "c""#;
+
+    fn document(kind: &str) -> serde_json::Value {
+        let object = OBJECT.replace("columns", kind);
+        let text = format!(
+            r#"{{
+              "schema": "pum/check/1", "same": false,
+              "left": {{"target": "a", "server_version": "15.1"}}, "right": {{"target": "b", "server_version": "16.2"}},
+              "summary": [
+                {{"schema": null, "kind": "schemas", "only_left": 1, "only_right": 0, "changed": 0}},
+                {{"schema": "s", "kind": "{kind}", "only_left": 0, "only_right": 0, "changed": 1}},
+                {{"schema": "s", "kind": "data", "only_left": 1, "only_right": 2, "changed": 3}}
+              ],
+              "differences": [
+                {{{object}, "change": "changed", "attributes": [
+                  {{"name": "type", "left": "integer", "right": null}}], "class": "serial", "maybe_spelling": true}},
+                {{"kind": "schemas", "schema": null, "relation": null, "name": "u", "change": "only_left", "attributes": []}}
+              ],
+              "more_rows": [{{"schema": "s", "relation": "t", "only_left": 1, "only_right": 2, "changed": 3}}],
+              "expected": [{{{object}, "change": "only_right", "attributes": [], "reason": "so it is"}}],
+              "expected_and_gone": [{{{object}}}],
+              "not_counted": [{{"class": "owners", "differences": 7}}],
+              "ignored": ["views", "comments"],
+              "left_out": {{"schemas": ["x"], "objects": ["y.*"], "columns": ["z"], "upgrades_table": "s.info"}},
+              "not_compared": ["policies"],
+              "warnings": ["so much"]
+            }}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let document = document("columns");
+        let report = read(&document).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&render(&report)).unwrap();
+        assert_eq!(written, document);
+    }
+
+    #[test]
+    fn what_another_version_knows_is_no_report() {
+        assert!(read(&self::document("dreams")).is_none());
+        let mut other = document("columns");
+        other["schema"] = "pum/check/2".into();
+        assert!(read(&other).is_none());
+        assert!(read(&serde_json::Value::Null).is_none());
+    }
 
     /// The schema in the repository is the one of the types. `PUM_WRITE_SCHEMA=1 cargo test` writes it.
     #[test]

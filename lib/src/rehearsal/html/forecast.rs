@@ -47,7 +47,7 @@ pub(super) fn estimates(contract: &Contract) -> Vec<Estimate> {
             value: format!("at least {}", bytes(disk)),
             meaning: format!(
                 "{} for relations that exist twice until {} commits, their indexes and long values not counted; {} by which \
-                 the database grows for good; {} of write-ahead log, until it is archived and recycled; {} of temporary \
+                 the database had grown in the end; {} of write-ahead log, until it is archived and recycled; {} of temporary \
                  files at most.",
                 bytes(meanwhile),
                 if contract.single_transaction {
