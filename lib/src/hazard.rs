@@ -27,6 +27,7 @@ const TOLD: usize = 1000;
 
 /// What a statement does to others or to the data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Who reads the relation waits.

@@ -78,7 +78,8 @@ impl PreflightOptions {
 }
 
 /// How much a concern matters to the upgrade; the gravest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// The upgrade fails, or must not begin.
@@ -91,7 +92,8 @@ pub enum Severity {
 
 /// Something that would disturb the upgrade. Its texts hold names and statements from the server, which are untrusted: escape
 /// them for where they are shown.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Concern {
     /// What it is, in a word that stays the same, such as `long_transaction`; README.md lists them.
     pub code: String,
@@ -108,22 +110,24 @@ pub struct Concern {
 }
 
 /// Something that could not be looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NotSeen {
     /// What it is.
     pub what: String,
     /// Why it was not seen.
     pub because: String,
     /// What would show it, where something would.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
 /// What a pre-flight found; its JSON form is `pum/preflight/1`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Preflight {
     /// `pum/preflight/1`.
-    pub schema: &'static str,
+    pub schema: String,
     /// The concerns, the gravest first.
     pub concerns: Vec<Concern>,
     /// What could not be looked at.
@@ -134,7 +138,7 @@ impl Preflight {
     fn new(mut concerns: Vec<Concern>, not_seen: Vec<NotSeen>) -> Preflight {
         concerns.sort_by_key(|concern| concern.severity);
         Preflight {
-            schema: "pum/preflight/1",
+            schema: "pum/preflight/1".to_owned(),
             concerns,
             not_seen,
         }

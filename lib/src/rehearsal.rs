@@ -6,6 +6,9 @@ mod copy;
 mod crash;
 pub(crate) mod evidence;
 mod expected;
+mod html;
+#[cfg(test)]
+mod schema;
 mod text;
 
 use std::path::PathBuf;
@@ -318,6 +321,7 @@ impl Flow<'_> {
         let report = check(&test, right, &check_filter(options), self.run)?
             .named(shown("the upgraded copy", options.test.as_ref()), expected_name);
         let upgraded = Catalog::read(&mut Connection::open(&test, self.run)?, &Filter::default())?;
+        let preflight = self.preflight(&plan, &mut evidence)?;
         let contract = Contract {
             production: self.production.to_string(),
             server: server_facts,
@@ -338,6 +342,7 @@ impl Flow<'_> {
             comparison: parsed(&report.to_json()),
             evidence,
             upgraded: parsed(&upgraded.to_json()),
+            preflight,
             ..Contract::of(options)
         };
         Ok(Rehearsal {
@@ -356,6 +361,21 @@ impl Flow<'_> {
             _held: held,
             _servers: [of_copy, server],
         })
+    }
+
+    /// What would disturb the upgrade of production now. Where it cannot be looked at, that is told as not measured.
+    fn preflight(&self, plan: &Plan, evidence: &mut Evidence) -> Result<Option<Preflight>> {
+        if plan.steps.is_empty() {
+            return Ok(None);
+        }
+        let options = PreflightOptions::new(self.options.upgrade.clone());
+        let found = preflight(self.production, plan, &options, self.run);
+        self.run.go_on()?;
+        if let Err(error) = &found {
+            let why = format!("what would disturb the upgrade of production now: {}", error.message());
+            evidence.not_measured.push(why);
+        }
+        Ok(found.ok())
     }
 
     /// The database to compare with, built where `expected` says how.

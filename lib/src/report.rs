@@ -1,10 +1,11 @@
 //! The outcome of a comparison, for a person and for a program.
 
 pub(crate) mod escape;
-mod html;
+pub(crate) mod html;
 mod json;
 mod junit;
 mod outline;
+pub(crate) mod page;
 mod text;
 
 use std::collections::BTreeMap;
@@ -217,7 +218,7 @@ impl Report {
     }
 
     /// How many differences there are, with the rows that are only counted.
-    fn total(&self) -> usize {
+    pub(crate) fn total(&self) -> usize {
         self.differences().len() + self.more_rows.iter().map(MoreRows::rows).sum::<usize>()
     }
 
@@ -332,5 +333,10 @@ impl Report {
     /// As JSON of the form `pum/check/1`, ending with a line end.
     pub fn to_json(&self) -> String {
         json::render(self)
+    }
+
+    /// The report that [`Report::to_json`] wrote; none when another version of pum wrote what this one does not know.
+    pub(crate) fn of_json(document: &serde_json::Value) -> Option<Report> {
+        json::read(document)
     }
 }

@@ -9,6 +9,20 @@
   const whole = document.getElementById("differences");
   const all = (node, selector) => Array.from(node.querySelectorAll(selector));
 
+  // On paper everything is unfolded.
+  let folded = [];
+  addEventListener("beforeprint", () => {
+    folded = all(document, "details:not([open])");
+    for (const details of folded) details.open = true;
+  });
+  addEventListener("afterprint", () => {
+    for (const details of folded) details.open = false;
+    folded = [];
+  });
+
+  // A page without differences has nothing to filter.
+  if (!tools) return;
+
   // Built at the first use: a report may hold tens of thousands of differences.
   let index = null;
   let total = 0;
@@ -87,17 +101,6 @@
     }
   };
   addEventListener("hashchange", arrive);
-
-  // On paper everything is unfolded.
-  let folded = [];
-  addEventListener("beforeprint", () => {
-    folded = all(document, "details:not([open])");
-    for (const details of folded) details.open = true;
-  });
-  addEventListener("afterprint", () => {
-    for (const details of folded) details.open = false;
-    folded = [];
-  });
 
   // A browser may have kept what was typed before the page was loaded again.
   tools.hidden = false;

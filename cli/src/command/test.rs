@@ -1,9 +1,13 @@
 //! `pum test`
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::Args;
-use pum::{Connection, Error, ErrorKind, Rehearsal, RehearsalOptions, Result, Target, TextOptions, Version};
+use pum::{
+    Connection, Error, ErrorKind, HtmlOptions, Rehearsal, RehearsalOptions, Result, Target, TextOptions, Version,
+    write_file,
+};
 
 use crate::Exit;
 use crate::command::restore::passed_over;
@@ -16,7 +20,7 @@ use crate::terminal::line;
 const EXAMPLES: &str = "\
 Examples:
   pum test -pp water_prod -t water_sys.info -d deltas
-  pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json
+  pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json --report water.html
   pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views
   pum test -pp water_prod -t water_sys.info -d deltas --copy physical
 
@@ -56,6 +60,10 @@ pub(crate) struct Test {
     /// beside that in any case, as FILE.rehearsal.json
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
+
+    /// Write a report for the person who decides into this file, a page of HTML
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
 
     /// Kill the upgrade in each step on clones of the copy, and run it again: it must come to the same
     #[arg(long)]
@@ -164,7 +172,7 @@ pub(crate) fn rehearse(
     baseline: Option<Version>,
     session: &Session,
 ) -> Result<Rehearsal> {
-    let save = args.save.clone();
+    let (save, page) = (args.save.clone(), args.report.clone());
     let options = options(args, baseline, session)?;
     let rehearsal = pum::rehearse(production, &options, &session.run)?;
     let terminal = &session.terminal;
@@ -175,6 +183,12 @@ pub(crate) fn rehearse(
     });
     for file in save.iter().chain(&beside) {
         rehearsal.contract().save(file)?;
+    }
+    if let Some(page) = &page {
+        let options = HtmlOptions {
+            moment: Some(SystemTime::now()),
+        };
+        write_file(page, &rehearsal.contract().to_html(&options))?;
     }
     terminal.settle();
     let text = rehearsal.report().to_text(&TextOptions {
@@ -196,7 +210,9 @@ pub(crate) fn rehearse(
     } else {
         format!("{measured}\n")
     };
-    terminal.print(&format!("{passed_over}{applied}\n{measured}{text}\n{remark}"))?;
+    let page = page.map(|page| format!("The report is in {}.\n", line(&page.to_string_lossy())));
+    let page = page.unwrap_or_default();
+    terminal.print(&format!("{passed_over}{applied}\n{measured}{text}\n{remark}{page}"))?;
     Ok(rehearsal)
 }
 

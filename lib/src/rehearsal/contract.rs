@@ -22,12 +22,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::expectation::{not_of_the_form, other_form};
 use crate::file;
 use crate::history::{History, TableName};
+use crate::preflight::Preflight;
 use crate::run::{Event, Run};
 use crate::script::{Variables, file_digests};
 use crate::target::Target;
 use crate::upgrade::{Plan, UpgradeOptions};
 
-const FORM: &str = "pum/rehearsal/1";
+pub(super) const FORM: &str = "pum/rehearsal/1";
 
 /// Settings that decide what statements do, or how long they take.
 const SETTINGS: &[&str] = &[
@@ -50,6 +51,7 @@ const SETTINGS: &[&str] = &[
 /// What was rehearsed: production and the deltas as they were, what came of it, and how long it took. Production is
 /// upgraded while all of that still holds, and not otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Contract {
     /// `pum/rehearsal/1`.
@@ -98,10 +100,14 @@ pub struct Contract {
     pub evidence: Evidence,
     /// The structure of the upgraded copy, as `pum/snapshot/1`.
     pub upgraded: Value,
+    /// What would have disturbed the upgrade of production when the rehearsal had ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preflight: Option<Preflight>,
 }
 
 /// A server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ServerFacts {
     /// Its version, such as `15.18`.
@@ -114,6 +120,7 @@ pub struct ServerFacts {
 
 /// A step that was rehearsed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ContractStep {
     /// The step in words, such as `1.2.0 add_meters`.
@@ -128,6 +135,7 @@ pub struct ContractStep {
 
 /// What is left out of comparisons.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NotCompared {
     /// Kinds and classes.
@@ -503,7 +511,7 @@ fn hexadecimal(text: &str) -> String {
 }
 
 /// A duration in words: the two largest units.
-fn told(duration: Duration) -> String {
+pub(super) fn told(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60) {
         (0, 0, 0) => format!("{seconds} s"),

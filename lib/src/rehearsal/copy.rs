@@ -32,6 +32,7 @@ use crate::target::Target;
 
 /// How production is copied for a rehearsal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum CopyMethod {
     /// What is right and safe for every production: [`CopyMethod::Restore`].
@@ -91,6 +92,7 @@ impl FromStr for CopyMethod {
 
 /// A copy that was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Copied {
     /// How; never [`CopyMethod::Auto`].
@@ -219,7 +221,13 @@ pub(super) fn start_server(
         "select greatest(current_setting('max_locks_per_transaction')::int, 512)::text",
         &[],
     )?;
-    let mut settings = options.server.settings.clone();
+    // What the user sets comes later, and wins. With less than this nothing is logged of what is written anew, and the log
+    // that production writes could not be foreseen.
+    let mut settings = vec![
+        ("wal_level".to_owned(), "replica".to_owned()),
+        ("full_page_writes".to_owned(), "on".to_owned()),
+    ];
+    settings.extend(options.server.settings.iter().cloned());
     settings.push((
         "max_locks_per_transaction".to_owned(),
         locks.value(0, 0).unwrap_or("512").to_owned(),

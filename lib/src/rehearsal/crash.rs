@@ -28,6 +28,7 @@ const CLONE: &str = "pum_crash";
 
 /// An upgrade that was killed in a step, and run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CrashPoint {
     /// The step's place in the plan.
@@ -40,6 +41,7 @@ pub struct CrashPoint {
 
 /// What the crash rehearsal came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Crashes {
     /// Each step in which the upgrade was killed.

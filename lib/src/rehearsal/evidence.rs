@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use data::Data;
 pub use prediction::{Prediction, Unforeseen};
-pub(crate) use recorder::Recorder;
+pub(crate) use recorder::{Recorder, first_word};
 
 /// What was measured while the copy was upgraded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Evidence {
     /// Each step, in order.
@@ -48,6 +49,7 @@ pub struct Evidence {
 
 /// A step of the upgrade.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StepEvidence {
     /// The step in words, such as `1.2.0 add_meters`.
@@ -68,6 +70,7 @@ pub struct StepEvidence {
 
 /// A statement.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StatementEvidence {
     /// Its number in the file, counted from 1.
@@ -88,6 +91,7 @@ pub struct StatementEvidence {
 
 /// Which statement of which step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// The step's place in [`Evidence::steps`].
@@ -100,6 +104,7 @@ pub struct Place {
 
 /// Whom a lock keeps out, from the weakest to the strongest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum KeepsOut {
     /// Other changes of the structure, and VACUUM.
@@ -112,6 +117,7 @@ pub enum KeepsOut {
 
 /// A lock on a relation that was there before.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HeldLock {
     /// The relation, `schema.name` quoted as SQL has it.
@@ -134,6 +140,7 @@ pub struct HeldLock {
 
 /// Who waited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Waiter {
     /// `SELECT ... LIMIT 1`.
@@ -144,6 +151,7 @@ pub enum Waiter {
 
 /// The longest wait of a reader or a writer of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Wait {
     /// The table, `schema.name` quoted as SQL has it.
@@ -160,6 +168,7 @@ pub struct Wait {
 
 /// A table or index that was written anew.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Rewrite {
     /// The relation, `schema.name` quoted as SQL has it.
@@ -174,6 +183,7 @@ pub struct Rewrite {
 
 /// A table that was read as a whole.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Scan {
     /// The table, `schema.name` quoted as SQL has it.
@@ -186,6 +196,7 @@ pub struct Scan {
 
 /// What became of the rows of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TableChange {
     /// The table, `schema.name` quoted as SQL has it.
@@ -204,6 +215,7 @@ pub struct TableChange {
 
 /// A sequence whose position changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SequenceChange {
     /// The sequence, `schema.name` quoted as SQL has it.

@@ -108,14 +108,17 @@ impl Contract {
     }
 }
 
-fn locks(text: &mut String, evidence: &Evidence) {
+/// The longest lock of each relation that keeps writers out, the longest first. An index whose table is among them is not
+/// told.
+pub(super) fn blocks(evidence: &Evidence) -> Vec<&HeldLock> {
     let locks = evidence.longest_locks(KeepsOut::Writers);
     let is_listed = |table: &String| locks.iter().any(|lock| lock.relation == *table);
-    let locks: Vec<&HeldLock> = locks
-        .iter()
-        .copied()
-        .filter(|lock| !lock.table.as_ref().is_some_and(is_listed))
-        .collect();
+    let told = |lock: &&HeldLock| !lock.table.as_ref().is_some_and(is_listed);
+    locks.iter().copied().filter(told).collect()
+}
+
+fn locks(text: &mut String, evidence: &Evidence) {
+    let locks = blocks(evidence);
     let lock = |lock: &&HeldLock| {
         format!(
             "{}, {}: {} wait, since {}",
@@ -199,7 +202,8 @@ fn predictions(text: &mut String, evidence: &Evidence) {
     list(text, "allowed", allowed);
 }
 
-fn change(change: &TableChange) -> String {
+/// What became of the rows of a table, in a sentence; escaped.
+pub(super) fn change(change: &TableChange) -> String {
     let mut text = escape(&change.table);
     let _ = match (change.rows_before, change.rows_after) {
         (Some(before), None) => write!(text, " is gone with its {}", rows(before)),
@@ -247,11 +251,12 @@ impl Evidence {
     }
 }
 
-/// Such as `12 ms`, `3.4 s`, `5 min 6 s`.
+/// Such as `12 ms`, `3.4 s`, `5 min 6 s`, `7 h 8 min`.
 pub(super) fn duration(milliseconds: u64) -> String {
     match milliseconds {
         0..1_000 => format!("{milliseconds} ms"),
         1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds / 100 % 10),
+        3_600_000.. => format!("{} h {} min", milliseconds / 3_600_000, milliseconds / 60_000 % 60),
         _ => format!("{} min {} s", milliseconds / 60_000, milliseconds / 1_000 % 60),
     }
 }
@@ -285,8 +290,8 @@ mod tests {
             ["0 B", "999 B", "1.0 kB", "123 kB", "2.3 MB"]
         );
         assert_eq!(
-            [duration(5), duration(1_234), duration(61_000)],
-            ["5 ms", "1.2 s", "1 min 1 s"]
+            [duration(5), duration(1_234), duration(61_000), duration(7_320_000)],
+            ["5 ms", "1.2 s", "1 min 1 s", "2 h 2 min"]
         );
     }
 }

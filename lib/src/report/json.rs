@@ -1,18 +1,27 @@
 //! The form `pum/check/1`, which `lib/check.schema.json` describes.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Report;
-use crate::diff::Change;
+use crate::catalog::{Kind, ObjectId};
+use crate::class::Class;
+use crate::diff::{AttributeChange, Change, Diff};
+
+const FORM: &str = "pum/check/1";
+
+type Text<'a> = Cow<'a, str>;
 
 /// The outcome of a comparison of two databases, as `pum check --format json` writes it. Later versions of pum may add
 /// keys.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "pum/check/1"))]
 struct Document<'a> {
     /// The form of this document.
     #[cfg_attr(test, schemars(extend("const" = "pum/check/1")))]
-    schema: &'static str,
+    schema: Text<'a>,
     /// Whether no difference was found that counts.
     same: bool,
     left: Side<'a>,
@@ -28,56 +37,56 @@ struct Document<'a> {
     /// The objects that were expected to differ, and do not any more.
     expected_and_gone: Vec<Object<'a>>,
     /// What was found in the classes that are off.
-    not_counted: Vec<NotCounted>,
+    not_counted: Vec<NotCounted<'a>>,
     /// The kinds and classes that were left out.
-    ignored: &'a [&'static str],
+    ignored: Vec<Text<'a>>,
     left_out: LeftOut<'a>,
     /// The kinds that could not be compared, because a snapshot does not hold them.
-    not_compared: Vec<&'static str>,
+    not_compared: Vec<Text<'a>>,
     /// What should be known besides.
-    warnings: &'a [String],
+    warnings: Cow<'a, [String]>,
 }
 
 /// What was left out by name, on both sides.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct LeftOut<'a> {
     /// Schemas.
-    schemas: &'a [String],
+    schemas: Cow<'a, [String]>,
     /// Patterns for objects.
-    objects: &'a [String],
+    objects: Cow<'a, [String]>,
     /// Patterns for columns.
-    columns: &'a [String],
+    columns: Cow<'a, [String]>,
     /// The table of upgrades, schema.table; null where none is known.
     upgrades_table: Option<String>,
 }
 
 /// One of the two databases.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Side<'a> {
     /// As the user named it, without a password.
-    target: &'a str,
+    target: Text<'a>,
     /// The version of its server.
-    server_version: &'a str,
+    server_version: Text<'a>,
 }
 
 /// An object of a database.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Object<'a> {
     /// Its kind in the plural, such as `tables`.
-    kind: &'static str,
+    kind: Text<'a>,
     /// Its schema, where it is in one.
-    schema: Option<&'a str>,
+    schema: Option<Text<'a>>,
     /// The table or view that it belongs to, where it does.
-    relation: Option<&'a str>,
+    relation: Option<Text<'a>>,
     /// Its name; of a routine with the types of its arguments.
-    name: &'a str,
+    name: Text<'a>,
 }
 
 /// An object that differs.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Difference<'a> {
     #[serde(flatten)]
@@ -87,45 +96,45 @@ struct Difference<'a> {
     attributes: Vec<Attribute<'a>>,
     /// The class of differences by habit that it is nothing but.
     #[serde(skip_serializing_if = "Option::is_none")]
-    class: Option<&'static str>,
+    class: Option<Text<'a>>,
     /// Whether the definitions may be the same in another spelling, which no server could be asked.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     maybe_spelling: bool,
     /// Why an expected difference is right, where somebody said it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'a str>,
+    reason: Option<Text<'a>>,
 }
 
 /// An attribute that differs; null where the object has none.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Attribute<'a> {
-    name: &'a str,
-    left: Option<&'a str>,
-    right: Option<&'a str>,
+    name: Text<'a>,
+    left: Option<Text<'a>>,
+    right: Option<Text<'a>>,
 }
 
 /// How many objects of a kind differ in a schema.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Count<'a> {
     /// The schema; null for what belongs to none.
-    schema: Option<&'a str>,
+    schema: Option<Text<'a>>,
     /// The kind, in the plural.
-    kind: &'static str,
+    kind: Text<'a>,
     only_left: usize,
     only_right: usize,
     changed: usize,
 }
 
 /// Rows of a table that differ besides those that are listed.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct MoreRows<'a> {
     /// The schema of the table.
-    schema: &'a str,
+    schema: Text<'a>,
     /// The table.
-    relation: &'a str,
+    relation: Text<'a>,
     /// How many are on the left side only.
     only_left: usize,
     /// How many are on the right side only.
@@ -135,18 +144,18 @@ struct MoreRows<'a> {
 }
 
 /// Differences that were found and do not count, because their class is off.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
-struct NotCounted {
+struct NotCounted<'a> {
     /// The class, such as `owners`.
-    class: &'static str,
+    class: Text<'a>,
     /// How many there are.
     differences: usize,
 }
 
 pub(super) fn render(report: &Report) -> String {
     let document = Document {
-        schema: "pum/check/1",
+        schema: FORM.into(),
         same: report.same(),
         left: side(&report.left),
         right: side(&report.right),
@@ -156,8 +165,8 @@ pub(super) fn render(report: &Report) -> String {
             .more_rows
             .iter()
             .map(|more| MoreRows {
-                schema: &more.schema,
-                relation: &more.table,
+                schema: (&more.schema).into(),
+                relation: (&more.table).into(),
                 only_left: more.only_left,
                 only_right: more.only_right,
                 changed: more.changed,
@@ -166,7 +175,7 @@ pub(super) fn render(report: &Report) -> String {
         expected: report
             .known()
             .map(|(known, reason)| Difference {
-                reason,
+                reason: reason.map(Cow::from),
                 ..difference(known)
             })
             .collect(),
@@ -175,23 +184,23 @@ pub(super) fn render(report: &Report) -> String {
             .not_counted
             .iter()
             .map(|apart| NotCounted {
-                class: apart.class.name(),
+                class: apart.class.name().into(),
                 differences: apart.differences,
             })
             .collect(),
-        ignored: &report.ignored,
+        ignored: report.ignored.iter().map(|name| Cow::from(*name)).collect(),
         left_out: LeftOut {
-            schemas: &report.left_out.schemas,
-            objects: &report.left_out.objects,
-            columns: &report.left_out.columns,
+            schemas: (&report.left_out.schemas).into(),
+            objects: (&report.left_out.objects).into(),
+            columns: (&report.left_out.columns).into(),
             upgrades_table: report
                 .left_out
                 .upgrades_table
                 .as_ref()
                 .map(|(schema, table)| format!("{schema}.{table}")),
         },
-        not_compared: report.not_compared.iter().map(|kind| kind.name()).collect(),
-        warnings: &report.warnings,
+        not_compared: report.not_compared.iter().map(|kind| kind.name().into()).collect(),
+        warnings: (&report.warnings).into(),
     };
     // Texts, numbers and lists only: this cannot fail.
     serde_json::to_string_pretty(&document).unwrap_or_default() + "\n"
@@ -199,15 +208,15 @@ pub(super) fn render(report: &Report) -> String {
 
 fn side(side: &super::Side) -> Side<'_> {
     Side {
-        target: &side.target,
-        server_version: &side.server_version,
+        target: (&side.target).into(),
+        server_version: (&side.server_version).into(),
     }
 }
 
 fn count<'a>(count: &super::Count<'a>) -> Count<'a> {
     Count {
         schema: some(count.schema),
-        kind: count.kind.name(),
+        kind: count.kind.name().into(),
         only_left: count.only_left,
         only_right: count.only_right,
         changed: count.changed,
@@ -222,12 +231,12 @@ fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
             .attributes
             .iter()
             .map(|attribute| Attribute {
-                name: &attribute.name,
-                left: attribute.left.as_deref(),
-                right: attribute.right.as_deref(),
+                name: (&attribute.name).into(),
+                left: attribute.left.as_deref().map(Cow::from),
+                right: attribute.right.as_deref().map(Cow::from),
             })
             .collect(),
-        class: difference.class.map(crate::Class::name),
+        class: difference.class.map(|class| class.name().into()),
         maybe_spelling: difference.maybe_spelling,
         reason: None,
     }
@@ -235,20 +244,169 @@ fn difference(difference: &crate::diff::Difference) -> Difference<'_> {
 
 fn object(object: &crate::ObjectId) -> Object<'_> {
     Object {
-        kind: object.kind.name(),
+        kind: object.kind.name().into(),
         schema: some(&object.schema),
         relation: some(&object.relation),
-        name: &object.name,
+        name: (&object.name).into(),
     }
 }
 
-fn some(text: &str) -> Option<&str> {
-    Some(text).filter(|text| !text.is_empty())
+fn some(text: &str) -> Option<Text<'_>> {
+    Some(text).filter(|text| !text.is_empty()).map(Cow::from)
+}
+
+/// The report that a document tells; none when it is of another form, or names what this version of pum does not know.
+pub(super) fn read(document: &Value) -> Option<Report> {
+    let document = Document::deserialize(document).ok()?;
+    if document.schema != FORM {
+        return None;
+    }
+    let differences = |told: Vec<Difference<'_>>| told.into_iter().map(Difference::read).collect::<Option<Vec<_>>>();
+    let reasons = document.expected.iter();
+    let reasons = reasons.map(|known| known.reason.as_deref().unwrap_or_default().to_owned());
+    let reasons = reasons.collect();
+    let apart = |apart: &NotCounted<'_>| {
+        Some(super::NotCounted {
+            class: apart.class.parse().ok()?,
+            differences: apart.differences,
+        })
+    };
+    let name = |name: &Text<'_>| {
+        let class = || name.parse().map(Class::name);
+        name.parse().map(Kind::name).or_else(|_| class()).ok()
+    };
+    let more = |more: MoreRows<'_>| crate::rows::MoreRows {
+        schema: more.schema.into(),
+        table: more.relation.into(),
+        only_left: more.only_left,
+        only_right: more.only_right,
+        changed: more.changed,
+    };
+    let table = document.left_out.upgrades_table.as_deref();
+    let table = table.and_then(|table| table.split_once('.'));
+    let mut diff = Diff::default();
+    diff.put(differences(document.differences)?);
+    Some(Report {
+        left: document.left.read(),
+        right: document.right.read(),
+        diff,
+        ignored: document.ignored.iter().map(name).collect::<Option<_>>()?,
+        left_out: super::LeftOut {
+            schemas: document.left_out.schemas.into_owned(),
+            objects: document.left_out.objects.into_owned(),
+            columns: document.left_out.columns.into_owned(),
+            upgrades_table: table.map(|(schema, name)| (schema.to_owned(), name.to_owned())),
+        },
+        not_counted: document.not_counted.iter().map(apart).collect::<Option<_>>()?,
+        not_compared: document
+            .not_compared
+            .iter()
+            .map(|kind| kind.parse().ok())
+            .collect::<Option<_>>()?,
+        expected: differences(document.expected)?,
+        reasons,
+        gone: document
+            .expected_and_gone
+            .into_iter()
+            .map(Object::read)
+            .collect::<Option<_>>()?,
+        more_rows: document.more_rows.into_iter().map(more).collect(),
+        warnings: document.warnings.into_owned(),
+    })
+}
+
+impl Side<'_> {
+    fn read(self) -> super::Side {
+        super::Side {
+            target: self.target.into(),
+            server_version: self.server_version.into(),
+        }
+    }
+}
+
+impl Object<'_> {
+    fn read(self) -> Option<ObjectId> {
+        Some(ObjectId {
+            kind: self.kind.parse().ok()?,
+            schema: self.schema.unwrap_or_default().into(),
+            relation: self.relation.unwrap_or_default().into(),
+            name: self.name.into(),
+        })
+    }
+}
+
+impl Difference<'_> {
+    fn read(self) -> Option<crate::diff::Difference> {
+        let attribute = |attribute: Attribute<'_>| AttributeChange {
+            name: attribute.name.into(),
+            left: attribute.left.map(Cow::into_owned),
+            right: attribute.right.map(Cow::into_owned),
+        };
+        let class = match self.class {
+            Some(class) => Some(class.parse().ok()?),
+            None => None,
+        };
+        Some(crate::diff::Difference {
+            object: self.object.read()?,
+            change: self.change,
+            attributes: self.attributes.into_iter().map(attribute).collect(),
+            maybe_spelling: self.maybe_spelling,
+            class,
+        })
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Document;
+    use super::{Document, read, render};
+
+    const OBJECT: &str = r#""kind": "columns", "schema": "s", "relation": "t", "name": "c""#;
+
+    fn document(kind: &str) -> serde_json::Value {
+        let object = OBJECT.replace("columns", kind);
+        let text = format!(
+            r#"{{
+              "schema": "pum/check/1", "same": false,
+              "left": {{"target": "a", "server_version": "15.1"}}, "right": {{"target": "b", "server_version": "16.2"}},
+              "summary": [
+                {{"schema": null, "kind": "schemas", "only_left": 1, "only_right": 0, "changed": 0}},
+                {{"schema": "s", "kind": "{kind}", "only_left": 0, "only_right": 0, "changed": 1}},
+                {{"schema": "s", "kind": "data", "only_left": 1, "only_right": 2, "changed": 3}}
+              ],
+              "differences": [
+                {{{object}, "change": "changed", "attributes": [
+                  {{"name": "type", "left": "integer", "right": null}}], "class": "serial", "maybe_spelling": true}},
+                {{"kind": "schemas", "schema": null, "relation": null, "name": "u", "change": "only_left", "attributes": []}}
+              ],
+              "more_rows": [{{"schema": "s", "relation": "t", "only_left": 1, "only_right": 2, "changed": 3}}],
+              "expected": [{{{object}, "change": "only_right", "attributes": [], "reason": "so it is"}}],
+              "expected_and_gone": [{{{object}}}],
+              "not_counted": [{{"class": "owners", "differences": 7}}],
+              "ignored": ["views", "comments"],
+              "left_out": {{"schemas": ["x"], "objects": ["y.*"], "columns": ["z"], "upgrades_table": "s.info"}},
+              "not_compared": ["policies"],
+              "warnings": ["so much"]
+            }}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_report_is_read_as_it_was_written() {
+        let document = document("columns");
+        let report = read(&document).unwrap();
+        let written: serde_json::Value = serde_json::from_str(&render(&report)).unwrap();
+        assert_eq!(written, document);
+    }
+
+    #[test]
+    fn what_another_version_knows_is_no_report() {
+        assert!(read(&self::document("dreams")).is_none());
+        let mut other = document("columns");
+        other["schema"] = "pum/check/2".into();
+        assert!(read(&other).is_none());
+        assert!(read(&serde_json::Value::Null).is_none());
+    }
 
     /// The schema in the repository is the one of the types. `PUM_WRITE_SCHEMA=1 cargo test` writes it.
     #[test]

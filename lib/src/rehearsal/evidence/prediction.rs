@@ -10,6 +10,7 @@ const LONG: u64 = 50;
 
 /// What the static reading says of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Prediction {
     /// The rule.
@@ -32,6 +33,7 @@ pub struct Prediction {
 
 /// What was seen on the copy, and the static reading did not foresee.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Unforeseen {
     /// The relation, `schema.name` quoted as SQL has it.

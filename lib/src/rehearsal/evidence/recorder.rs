@@ -539,7 +539,8 @@ fn totals(connection: &mut Connection) -> Result<[u64; 2]> {
     Ok([0, 1].map(|column| rows.value(0, column).and_then(|text| text.parse().ok()).unwrap_or(0)))
 }
 
-fn first_word(statement: &str) -> String {
+/// The word that a statement begins with, in small letters.
+pub(crate) fn first_word(statement: &str) -> String {
     let word = statement.chars().skip_while(|c| c.is_whitespace() || *c == '(');
     let word: String = word.take_while(char::is_ascii_alphabetic).collect();
     word.to_ascii_lowercase()

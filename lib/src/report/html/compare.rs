@@ -17,30 +17,30 @@ const FOLDED: usize = 4;
 const WORDS: usize = 60;
 
 /// An attribute whose values are compared line by line.
-pub(super) struct Comparison {
-    pub(super) name: String,
-    pub(super) removed: usize,
-    pub(super) added: usize,
-    pub(super) unfolded: bool,
-    pub(super) runs: Vec<Run>,
+pub(crate) struct Comparison {
+    pub(crate) name: String,
+    pub(crate) removed: usize,
+    pub(crate) added: usize,
+    pub(crate) unfolded: bool,
+    pub(crate) runs: Vec<Run>,
 }
 
 /// Rows that are shown or folded together.
-pub(super) struct Run {
-    pub(super) folded: bool,
-    pub(super) rows: Vec<Row>,
+pub(crate) struct Run {
+    pub(crate) folded: bool,
+    pub(crate) rows: Vec<Row>,
 }
 
-pub(super) struct Row {
-    pub(super) changed: bool,
-    pub(super) left: Option<Line>,
-    pub(super) right: Option<Line>,
+pub(crate) struct Row {
+    pub(crate) changed: bool,
+    pub(crate) left: Option<Line>,
+    pub(crate) right: Option<Line>,
 }
 
-pub(super) struct Line {
-    pub(super) number: usize,
+pub(crate) struct Line {
+    pub(crate) number: usize,
     /// Texts, and whether they are what changed in the line.
-    pub(super) words: Vec<(bool, String)>,
+    pub(crate) words: Vec<(bool, String)>,
 }
 
 impl Comparison {
