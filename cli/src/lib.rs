@@ -3,6 +3,7 @@
 mod arguments;
 mod command;
 mod config;
+mod fleet;
 mod session;
 mod terminal;
 

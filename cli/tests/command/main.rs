@@ -9,6 +9,7 @@
 )]
 
 mod databases;
+mod fleet;
 mod interrupted;
 mod rehearsal;
 #[path = "../../../lib/tests/support/mod.rs"]
