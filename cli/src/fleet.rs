@@ -7,10 +7,10 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use clap::Args;
-use pum::{DatabaseId, Error, ErrorKind, Pattern, Result, Run, Target};
+use pum::{DatabaseId, Error, ErrorKind, Result, Run, Target};
 
 use crate::command::Login;
-use crate::config::{Role, Setting};
+use crate::config::{Role, Setting, command_line, needed};
 use crate::session::{Ask, Session};
 use crate::terminal::line;
 
@@ -25,16 +25,23 @@ pub(crate) struct Databases {
     #[arg(short = 'p', long = "pg-service", value_name = "DB")]
     pg_service: Vec<String>,
 
-    /// Take the databases of the server that -p names, whose names match a pattern as in psql
+    #[command(flatten)]
+    many: Many,
+
+    #[command(flatten)]
+    login: Login,
+}
+
+/// How many databases are chosen and worked on.
+#[derive(Debug, Args)]
+pub(crate) struct Many {
+    /// Take the databases of the server that was named, whose names match a pattern as in psql
     #[arg(long, value_name = "PATTERN")]
     databases: Option<String>,
 
     /// Work on so many databases at once
     #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
-
-    #[command(flatten)]
-    login: Login,
 }
 
 /// What the user named.
@@ -65,55 +72,84 @@ impl Databases {
     pub(crate) fn named(self, session: &Session) -> Result<Named> {
         let config = &session.config;
         let ask = self.login.ask();
-        let jobs = self.jobs.into();
-        if let Some(pattern) = &self.databases {
-            let server = match self.pg_service.as_slice() {
-                [] => config.needed_database(Role::Only, None)?,
-                [name] if !is_pattern(name) => config.needed_database(Role::Only, Some(name.clone()))?,
-                _ => {
-                    return Err(
-                        Error::new(ErrorKind::Usage, "--databases needs one -p, which names the server")
-                            .with_hint("give any database of that server with -p, such as its postgres"),
-                    );
+        if self.many.chosen(&self.pg_service) {
+            return self
+                .many
+                .fleet(command_line(self.pg_service), ask, session)
+                .map(Named::Many);
+        }
+        let one = config.database(Role::Only, self.pg_service.first().cloned());
+        if self.pg_service.is_empty() {
+            let names = config.fleet(Vec::new());
+            if self.many.databases.is_some() {
+                let server = config.needed_database(Role::Only, None)?;
+                return self
+                    .many
+                    .fleet(server.map(|name| Ok(vec![name]))?, ask, session)
+                    .map(Named::Many);
+            }
+            if !names.value.is_empty() {
+                if one.is_some() {
+                    return Err(Error::new(
+                        ErrorKind::Usage,
+                        "in the configuration: both pg_service and fleet name databases",
+                    )
+                    .with_hint("say with -p which are meant, or keep one of the two keys"));
                 }
-            };
-            let server = session.target(server, ask)?;
-            let pattern: Pattern = pattern.parse()?;
-            let members = pum::databases(&server, &pattern, &session.run)?
-                .into_iter()
-                .map(|name| Member {
-                    target: server.clone().with("dbname", &name),
-                    name,
-                })
-                .collect();
-            // One server has no database twice.
-            return Ok(Named::Many(Fleet { members, jobs }));
+                return self.many.fleet(names, ask, session).map(Named::Many);
+            }
         }
-        let names = config.fleet(self.pg_service.clone());
-        let one = config.database(Role::Only, None);
-        match names.value.as_slice() {
-            [] => {
-                return session
-                    .target(config.needed_database(Role::Only, None)?, ask)
-                    .map(Named::One);
-            }
-            [name] if !is_pattern(name) && !self.pg_service.is_empty() => {
-                let name = config.needed_database(Role::Only, Some(name.clone()))?;
-                return session.target(name, ask).map(Named::One);
-            }
-            _ if self.pg_service.is_empty() && one.is_some() => {
-                return Err(Error::new(
-                    ErrorKind::Usage,
-                    "in the configuration: both pg_service and fleet name databases",
-                )
-                .with_hint("say with -p which are meant, or keep one of the two keys"));
-            }
-            _ => {}
-        }
-        let members = members(names, ask, session)?;
-        distinct(&members, jobs, &session.run)?;
-        Ok(Named::Many(Fleet { members, jobs }))
+        let name = needed(one, "-p", "pg_service")?;
+        session.target(name, ask).map(Named::One)
     }
+}
+
+impl Many {
+    /// Whether the names that were given stand for many databases, also when there is only one of them.
+    pub(crate) fn chosen(&self, names: &[String]) -> bool {
+        match names {
+            [] => false,
+            [name] => is_pattern(name) || self.databases.is_some(),
+            _ => true,
+        }
+    }
+
+    /// The databases that names, patterns and `--databases` stand for.
+    ///
+    /// # Errors
+    /// A name is not valid, a pattern finds nothing, one database is named twice.
+    pub(crate) fn fleet(self, names: Setting<Vec<String>>, ask: Ask, session: &Session) -> Result<Fleet> {
+        let jobs = self.jobs.into();
+        let members = match self.databases {
+            // One server has no database twice.
+            Some(pattern) => of_server(&pattern, names, ask, session)?,
+            None => {
+                let members = members(names, ask, session)?;
+                distinct(&members, jobs, &session.run)?;
+                members
+            }
+        };
+        Ok(Fleet { members, jobs })
+    }
+}
+
+/// The databases of a server.
+fn of_server(pattern: &str, names: Setting<Vec<String>>, ask: Ask, session: &Session) -> Result<Vec<Member>> {
+    let server = names.map(|names| match <[String; 1]>::try_from(names) {
+        Ok([name]) if !is_pattern(&name) => Ok(name),
+        _ => Err(
+            Error::new(ErrorKind::Usage, "--databases needs one name, that of the server")
+                .with_hint("name any database of that server, such as its postgres"),
+        ),
+    })?;
+    let server = session.target(server, ask)?;
+    let members = pum::databases(&server, &pattern.parse()?, &session.run)?
+        .into_iter()
+        .map(|name| Member {
+            target: server.clone().with("dbname", &name),
+            name,
+        });
+    Ok(members.collect())
 }
 
 /// Whether a name stands for services by pattern, and is no URI (where `?` begins the parameters) or conninfo string.

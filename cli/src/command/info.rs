@@ -41,7 +41,9 @@ pub(crate) fn run(args: Info, session: &Session) -> Result<Exit> {
                 command: "info",
                 columns: &["version", "what"],
                 format: args.format,
+                silent: false,
                 canaries: None,
+                failed: Exit::Failed,
                 work: &|member, run| report(&pum::info(&member.target, &table, &directories, run)?),
             };
             return fleet.run(task, session);

@@ -168,7 +168,9 @@ fn many(
         command: "upgrade",
         columns: &["from", "to", "what"],
         format,
+        silent: false,
         canaries: Some(canaries.without_question(dry_run)),
+        failed: Exit::Failed,
         work: &|member, run| {
             let tell = |concern: &Concern| run.emit(Event::Message(preflight::told(concern).trim_end().to_owned()));
             let outcome = Outcome::of(&member.target, options, dry_run, run, &tell)?;

@@ -54,7 +54,11 @@ pub(crate) struct Task<'a> {
     /// The columns that the cells of a [`Report`] fill.
     pub(crate) columns: &'static [&'static str],
     pub(crate) format: Format,
+    /// Nothing is printed, and the exit code tells.
+    pub(crate) silent: bool,
     pub(crate) canaries: Option<Canaries>,
+    /// How the command ends when a member failed.
+    pub(crate) failed: Exit,
     pub(crate) work: &'a (dyn Fn(&Member, &Run) -> Result<Report> + Sync),
 }
 
@@ -89,10 +93,12 @@ impl Fleet {
             work(&mut outcome, false, self.jobs, &task, session);
         }
         session.terminal.settle();
-        session.terminal.print(&match task.format {
-            Format::Text => outcome.as_text(begun.elapsed()),
-            Format::Json => outcome.as_json(),
-        })?;
+        if !task.silent {
+            session.terminal.print(&match task.format {
+                Format::Text => outcome.as_text(begun.elapsed()),
+                Format::Json => outcome.as_json(),
+            })?;
+        }
         if session.run.cancel().is_cancelled() && outcome.is_cut_short() {
             return Err(Error::new(ErrorKind::Cancelled, "cancelled")
                 .with_state(outcome.counts())
@@ -101,7 +107,12 @@ impl Fleet {
         if let Some(stopped) = stopped {
             session.terminal.tell(&stopped);
         }
-        Ok(if outcome.is_fine() { Exit::Done } else { Exit::Different })
+        let failed = outcome.members.iter().any(|(_, _, became)| became.error().is_some());
+        Ok(match outcome.is_fine() {
+            true => Exit::Done,
+            false if failed => task.failed,
+            false => Exit::Different,
+        })
     }
 
     /// Which members are canaries.
@@ -188,7 +199,9 @@ fn work(outcome: &mut Outcome<'_>, canaries: bool, jobs: usize, task: &Task<'_>,
                     failed += usize::from(became.error().is_some());
                     if let Some((member, _, known)) = outcome.members.get_mut(number) {
                         let said = said(member, &became, &told, session);
-                        session.terminal.one_done(over, total, failed, &said);
+                        if !task.silent || became.error().is_some() {
+                            session.terminal.one_done(over, total, failed, &said);
+                        }
                         *known = became;
                     }
                 }

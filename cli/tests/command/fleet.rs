@@ -137,22 +137,22 @@ fn a_hundred_databases() {
 
 #[test]
 fn one_that_fails_harms_no_other_and_is_resumed() {
-    let towns = Towns::numbered("failing", 12);
+    let towns = Towns::numbered("ailing", 12);
     execute(
-        "failing_005",
+        "ailing_005",
         "create schema water; create table water.pipe (id int, size int)",
     );
     towns.place.write(
         "deltas/delta_1.0.5_warn.sql",
         "do $$ begin\nraise warning 'first of %', current_database();\nraise warning 'second of %', current_database();\nend $$;\n",
     );
-    let ended = towns.run("upgrade", "failing_*", "--jobs 3 --format json").with(1);
+    let ended = towns.run("upgrade", "ailing_*", "--jobs 3 --format json").with(1);
     let fleet = json(&ended);
     assert_eq!(fleet["schema"], "pum/fleet/1");
     assert_eq!(fleet["command"], "upgrade");
     assert_eq!((&fleet["fine"], &fleet["complete"]), (&false.into(), &true.into()));
     assert_eq!(fleet["counts"], serde_json::json!({ "upgraded": 11, "failed": 1 }));
-    let failed = member(&fleet, "failing_005");
+    let failed = member(&fleet, "ailing_005");
     assert_eq!((&failed["status"], &failed["result"]), (&"failed".into(), &Value::Null));
     assert_eq!(failed["error"]["sqlstate"], "42P06");
     assert!(
@@ -165,15 +165,15 @@ fn one_that_fails_harms_no_other_and_is_resumed() {
     assert_eq!(failed["error"]["location"]["line"], 1);
     assert!(failed["error"]["state"].as_str().unwrap().contains("1.0.5"), "{failed}");
     assert!(
-        failed["target"].as_str().unwrap().contains("dbname=failing_005"),
+        failed["target"].as_str().unwrap().contains("dbname=ailing_005"),
         "{failed}"
     );
-    let fine = member(&fleet, "failing_006");
+    let fine = member(&fleet, "ailing_006");
     assert_eq!((&fine["status"], &fine["error"]), (&"upgraded".into(), &Value::Null));
     assert_eq!(fine["result"]["schema"], "pum/upgrade/1");
     assert_eq!(fine["result"]["steps"].as_array().unwrap().len(), 3);
     assert!(fine["milliseconds"].is_u64());
-    for name in towns.names.iter().filter(|name| *name != "failing_005") {
+    for name in towns.names.iter().filter(|name| *name != "ailing_005") {
         assert!(upgraded(name), "{name}");
     }
     // What a member has to say stands below its line, whoever else was at work.
@@ -194,20 +194,20 @@ fn one_that_fails_harms_no_other_and_is_resumed() {
             ended.err
         );
     }
-    assert!(ended.err.contains("] failing_005: failed, "), "{}", ended.err);
+    assert!(ended.err.contains("] ailing_005: failed, "), "{}", ended.err);
     assert!(
         ended.err.contains("\n  error: schema \"water\" already exists\n"),
         "{}",
         ended.err
     );
 
-    let text = towns.run("upgrade", "failing_*", "").with(1).out;
+    let text = towns.run("upgrade", "ailing_*", "").with(1).out;
     assert!(text.contains("failed: schema \"water\" already exists"), "{text}");
     assert!(text.contains("\n12 databases: 11 up to date, 1 failed; "), "{text}");
-    execute("failing_005", "drop schema water cascade");
-    let fleet = json(&towns.run("upgrade", "failing_*", "--format json").with(0));
+    execute("ailing_005", "drop schema water cascade");
+    let fleet = json(&towns.run("upgrade", "ailing_*", "--format json").with(0));
     assert_eq!(fleet["counts"], serde_json::json!({ "up to date": 11, "upgraded": 1 }));
-    assert_eq!(member(&fleet, "failing_005")["result"]["from"], "1.0.5");
+    assert_eq!(member(&fleet, "ailing_005")["result"]["from"], "1.0.5");
 }
 
 #[test]
@@ -449,4 +449,65 @@ fn hostile_names_are_names() {
     }
     assert!(ended.out.contains("\n7 databases: 7 up to date; "), "{}", ended.out);
     execute("postgres", "alter database \"hostile template\" is_template false");
+}
+
+#[test]
+fn many_are_compared_with_one_snapshot() {
+    let towns = Towns::numbered("compared", 5);
+    let place = &towns.place;
+    execute("compared_003", "create sequence public.extra");
+    place
+        .run(&format!(
+            "snapshot -p '{}' -o release.json",
+            towns.server.replace("dbname=postgres", "dbname=compared_000")
+        ))
+        .with(0);
+    let many = format!("check -p1 '{}' --databases 'compared_*'", towns.server);
+    let ended = place
+        .run(&format!("{many} -p2 release.json -o reports --format html"))
+        .with(1);
+    let rows: Vec<Vec<&str>> = ended
+        .out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(
+        rows[0],
+        ["member", "only", "left", "only", "right", "changed", "what", "took"]
+    );
+    assert_eq!(rows[1][..5], ["compared_000", "0", "0", "0", "same"]);
+    assert_eq!(rows[4][..6], ["compared_003", "1", "0", "0", "1", "difference"]);
+    assert!(
+        ended.out.contains("\n5 databases: 4 same, 1 different; "),
+        "{}",
+        ended.out
+    );
+    let page = std::fs::read_to_string(place.path("reports/compared_003.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.contains("extra"));
+    assert_eq!(std::fs::read_dir(place.path("reports")).unwrap().count(), 5);
+
+    // The others alone are the same; a member that cannot be reached is not known.
+    let fleet = json(&place.run(&format!("{many} -p2 release.json --format json")).with(1));
+    assert_eq!(member(&fleet, "compared_003")["result"]["schema"], "pum/check/1");
+    assert_eq!(member(&fleet, "compared_003")["status"], "different");
+    towns.services();
+    let lone = place
+        .run("check -p1 compared_001 -p1 'compared_00[02]' -p1 compared_004 -p2 release.json")
+        .with(2);
+    assert!(lone.out.contains("\n3 databases: 2 same, 1 failed; "), "{}", lone.out);
+    let silent = place
+        .run("check -p1 compared_001 -p1 compared_002 -p2 release.json --silent")
+        .with(0);
+    assert_eq!((silent.out.as_str(), silent.err.as_str()), ("", ""));
+
+    for (more, says) in [
+        ("--write-expected x.json", "two databases"),
+        ("--format junit", "many databases have many"),
+        ("-p1 release.json", "a snapshot cannot be one of many"),
+    ] {
+        let ended = place
+            .run(&format!("check -p1 'compared_*' -p2 release.json {more}"))
+            .with(2);
+        assert!(ended.err.contains(says), "{}", ended.err);
+    }
 }
