@@ -12,7 +12,6 @@ use pum::{DatabaseId, Error, ErrorKind, Result, Run, Target};
 use crate::command::Login;
 use crate::config::{Role, Setting, command_line, needed};
 use crate::session::{Ask, Session};
-use crate::terminal::line;
 
 pub(crate) use outcome::Report;
 pub(crate) use work::{Canaries, Task};
@@ -216,11 +215,7 @@ fn distinct(members: &[Member], jobs: usize, run: &Run) -> Result<()> {
     };
     Err(Error::new(
         ErrorKind::Usage,
-        format!(
-            "\"{}\" and \"{}\" are one and the same database",
-            line(&one.name),
-            line(&other.name)
-        ),
+        format!("\"{}\" and \"{}\" are one and the same database", one.name, other.name),
     )
     .with_hint("name it once")
     .with_state("nothing was done"))

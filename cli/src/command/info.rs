@@ -37,6 +37,8 @@ pub(crate) fn run(args: Info, session: &Session) -> Result<Exit> {
     let target = match args.databases.named(session)? {
         Named::One(target) => target,
         Named::Many(fleet) => {
+            // What is wrong with the deltas is said once.
+            pum::Deltas::read(&directories)?;
             let task = Task {
                 command: "info",
                 columns: &["version", "what"],

@@ -164,6 +164,8 @@ fn many(
     format: Format,
     session: &Session,
 ) -> Result<Exit> {
+    // What is wrong with the deltas is said once.
+    pum::Deltas::read(&options.directories)?;
     let task = Task {
         command: "upgrade",
         columns: &["from", "to", "what"],

@@ -240,9 +240,9 @@ fn one(
     let result = catch_unwind(AssertUnwindSafe(|| (task.work)(member, &run))).unwrap_or_else(|_| {
         Err(Error::new(
             ErrorKind::Program,
-            "pum failed in a way that it should not; the message above says where",
+            "pum failed in a way that it should not; a message above says where",
         )
-        .with_state("what was under way was not committed"))
+        .with_hint("`pum info` tells what is applied; the same command goes on from there"))
     });
     drop(run);
     let told = std::mem::take(&mut *locked(&told));

@@ -212,12 +212,14 @@ fn one_that_fails_harms_no_other_and_is_resumed() {
 
 #[test]
 fn ctrl_c_rolls_back_and_a_killed_run_is_resumed() {
-    let towns = Towns::numbered("stopped", 4);
-    execute("stopped_001", "create table public.slow ()");
+    let towns = Towns::numbered("stopped", 5);
+    for slow in ["stopped_001", "stopped_002"] {
+        execute(slow, "create table public.slow ()");
+    }
     let spawn = || {
         towns
             .place
-            .command(&towns.line("upgrade", "stopped_*", "--jobs 1 --format json"))
+            .command(&towns.line("upgrade", "stopped_*", "--jobs 2 --format json"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -225,15 +227,16 @@ fn ctrl_c_rolls_back_and_a_killed_run_is_resumed() {
     };
     let child = spawn();
     wait_for_sleep("stopped_001");
+    wait_for_sleep("stopped_002");
     send(&child, "-INT");
     let ended = Ended::from(child.wait_with_output().unwrap()).with(130);
     let fleet = json(&ended);
-    let counts = serde_json::json!({ "upgraded": 1, "cancelled": 1, "not begun": 2 });
+    let counts = serde_json::json!({ "upgraded": 1, "cancelled": 2, "not begun": 2 });
     assert_eq!((&fleet["counts"], &fleet["complete"]), (&counts, &false.into()));
     assert_eq!(member(&fleet, "stopped_001")["status"], "cancelled");
-    assert_eq!(member(&fleet, "stopped_002")["milliseconds"], Value::Null);
+    assert_eq!(member(&fleet, "stopped_003")["milliseconds"], Value::Null);
     assert!(
-        ended.err.contains("1 upgraded, 1 cancelled, 2 not begun"),
+        ended.err.contains("1 upgraded, 2 cancelled, 2 not begun"),
         "{}",
         ended.err
     );
@@ -244,12 +247,15 @@ fn ctrl_c_rolls_back_and_a_killed_run_is_resumed() {
 
     let mut child = spawn();
     wait_for_sleep("stopped_001");
+    wait_for_sleep("stopped_002");
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(upgraded("stopped_000") && !upgraded("stopped_002"));
-    execute("stopped_001", "drop table public.slow");
+    assert!(upgraded("stopped_000") && !upgraded("stopped_003"));
+    for slow in ["stopped_001", "stopped_002"] {
+        execute(slow, "drop table public.slow");
+    }
     let fleet = json(&towns.run("upgrade", "stopped_*", "--wait 30s --format json").with(0));
-    assert_eq!(fleet["counts"], serde_json::json!({ "up to date": 1, "upgraded": 3 }));
+    assert_eq!(fleet["counts"], serde_json::json!({ "up to date": 1, "upgraded": 4 }));
     assert!(towns.names.iter().all(|name| upgraded(name)));
 }
 
@@ -404,6 +410,8 @@ fn what_names_nothing_or_one_thing_twice_is_refused() {
         ended.err
     );
     assert!(!upgraded("twice_000"));
+    let ended = place.run("upgrade -p 'twice_*' -d nowhere").with(2);
+    assert_eq!(ended.err.matches("nowhere").count(), 1, "{}", ended.err);
     let ended = place.run("upgrade -p 'twice_*' --rehearsal x.json").with(2);
     assert!(ended.err.contains("one database only"), "{}", ended.err);
 }
