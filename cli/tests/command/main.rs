@@ -15,6 +15,7 @@ mod rehearsal;
 #[path = "../../../lib/tests/support/mod.rs"]
 mod support;
 mod terminal;
+mod towns;
 mod usage;
 
 use std::path::{Path, PathBuf};
