@@ -398,6 +398,11 @@ impl Config {
             .map(|name| name.parse())
     }
 
+    /// The names of the databases of a command that takes many.
+    pub(crate) fn fleet(&self, given: Vec<String>) -> Setting<Vec<String>> {
+        self.list(given, self.file.fleet.as_ref())
+    }
+
     /// The snapshot file that stands in the place of a database: a name that ends with `.json`.
     pub(crate) fn snapshot_file(&self, name: &Setting<String>) -> Option<PathBuf> {
         let text = &name.value;

@@ -3,6 +3,7 @@
 mod arguments;
 mod command;
 mod config;
+mod fleet;
 mod session;
 mod terminal;
 
@@ -24,6 +25,10 @@ pub(crate) enum Exit {
     Done,
     /// Two databases differ.
     Different,
+    /// One of many databases failed, and was told.
+    Failed,
+    /// One of many databases could not be compared, and was told.
+    Unknown,
 }
 
 /// Differences, or a failure.
@@ -82,7 +87,8 @@ fn in_session(command: Command, session: Session) -> u8 {
 fn ended(terminal: &Terminal, outcome: Result<Exit>) -> u8 {
     match outcome {
         Ok(Exit::Done) => 0,
-        Ok(Exit::Different) => FAILURE,
+        Ok(Exit::Different | Exit::Failed) => FAILURE,
+        Ok(Exit::Unknown) => USAGE,
         Err(error) => {
             terminal.fail(&error);
             failure(&error)

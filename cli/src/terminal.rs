@@ -13,8 +13,8 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use pum::{Error, ErrorKind, Event, Result, Run, ServerError};
 
-use text::indented;
-pub(crate) use text::{json, line};
+pub(crate) use progress::Row;
+pub(crate) use text::{indented, json, line};
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const FAINT: Style = Style::new().dimmed();
@@ -98,13 +98,35 @@ impl Terminal {
 
     /// Warns on standard error.
     pub(crate) fn warn(&self, message: &str) {
-        self.tell(&format!("{WARNING}warning{WARNING:#}: {}", indented(message)));
+        self.tell(&warning(message));
     }
 
     /// Shows an error on standard error.
     pub(crate) fn fail(&self, error: &Error) {
+        self.tell(&self.failure(error));
+    }
+
+    /// How an error is shown, without the last line end.
+    pub(crate) fn failure(&self, error: &Error) -> String {
         let colour = AutoStream::new(io::stderr(), self.colour).current_choice() != ColorChoice::Never;
-        self.tell(failure::render(error, colour).trim_end_matches('\n'));
+        failure::render(error, colour).trim_end_matches('\n').to_owned()
+    }
+
+    /// Many things are worked on at once: from now on the bar counts them.
+    pub(crate) fn begin_many(&self, done: usize, total: usize) {
+        self.progress.begin_many(done, total);
+    }
+
+    /// A row at the bottom of a terminal for one of the many, which goes when the value is dropped.
+    pub(crate) fn row(&self, name: &str) -> Row {
+        self.progress.row(&line(name))
+    }
+
+    /// One of the many is done; what there is to say of it, on lines that no other comes between. `failed` is how many
+    /// failed until now.
+    pub(crate) fn one_done(&self, number: usize, of: usize, failed: usize, told: &str) {
+        self.progress.one_done(failed);
+        self.tell(&format!("{FAINT}[{number}/{of}]{FAINT:#} {told}"));
     }
 
     /// Tells an event of the run.
@@ -115,8 +137,6 @@ impl Terminal {
                 self.tell(&format!("{FAINT}[{number}/{of}]{FAINT:#} {}", line(title)));
                 self.progress.begin();
             }
-            Event::Message(message) => self.tell(&indented(message)),
-            Event::Warning(message) => self.warn(message),
             Event::StepStarted { number, of, step } => {
                 self.progress.step(*number, *of, &line(step));
             }
@@ -126,19 +146,32 @@ impl Terminal {
                 }
             }
             Event::Progress { done, total, unit } => self.progress.position(*done, *total, unit),
+            Event::Waiting(reason) if self.progress.waiting(&line(reason)) => self.tell(&indented(reason)),
+            event => {
+                if let Some(told) = self.told(event) {
+                    self.tell(&told);
+                }
+            }
+        }
+    }
+
+    /// What an event has to say that stays, whoever else speaks.
+    pub(crate) fn told(&self, event: &Event) -> Option<String> {
+        match event {
+            Event::Message(message) => Some(indented(message)),
+            Event::Warning(message) => Some(warning(message)),
             Event::Notice(notice) => self.notice(notice),
             // Indented, so that nothing a program says can pass for a line of ours.
-            Event::Output { from: _, line: text } => self.tell(&format!("  {}", line(text))),
-            Event::Waiting(reason) if self.progress.waiting(&line(reason)) => self.tell(&indented(reason)),
-            _ => {}
+            Event::Output { from: _, line: text } => Some(format!("  {}", line(text))),
+            _ => None,
         }
     }
 
     /// A notice of the server: warnings always, the others when asked for.
-    fn notice(&self, notice: &ServerError) {
+    fn notice(&self, notice: &ServerError) -> Option<String> {
         let warning = notice.severity == "WARNING";
         if !warning && !self.verbose {
-            return;
+            return None;
         }
         let mut told = format!("{}: {}", notice.severity, notice.message);
         for (name, value) in [("DETAIL", &notice.detail), ("HINT", &notice.hint)] {
@@ -147,7 +180,12 @@ impl Terminal {
             }
         }
         let style = if warning { WARNING } else { FAINT };
-        self.tell(&format!("{style}server{style:#} {}", indented(&told)));
+        Some(format!("{style}server{style:#} {}", indented(&told)))
+    }
+
+    /// Whether somebody sits there who can be asked.
+    pub(crate) fn somebody_there(&self) -> bool {
+        io::stdin().is_terminal() && (io::stdout().is_terminal() || io::stderr().is_terminal())
     }
 
     /// Asks a question that only `y` or `yes` answers with yes. It reads standard input, a pipe too; no, an empty
@@ -226,6 +264,10 @@ impl Terminal {
     }
 }
 
+fn warning(message: &str) -> String {
+    format!("{WARNING}warning{WARNING:#}: {}", indented(message))
+}
+
 fn console_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     (size.ws_col > 0).then_some(usize::from(size.ws_col))
@@ -233,11 +275,17 @@ fn console_width() -> Option<usize> {
 
 /// A table without lines, its columns as wide as they need to be; what the cells hold is made safe.
 pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    table_of(&head, rows)
+}
+
+/// The same where the number of columns is not known beforehand.
+pub(crate) fn table_of<R: IntoIterator<Item = String>>(head: &[&str], rows: impl IntoIterator<Item = R>) -> String {
+    let safe = |row: R| row.into_iter().map(|cell| line(&cell).into_owned()).collect::<Vec<_>>();
     let mut table = comfy_table::Table::new();
     table
         .load_style(comfy_table::presets::NOTHING)
         .set_header(head)
-        .add_rows(rows.into_iter().map(|row| row.map(|cell| line(&cell).into_owned())));
+        .add_rows(rows.into_iter().map(safe));
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
     }

@@ -110,6 +110,7 @@ mod dump;
 mod error;
 mod expectation;
 mod file;
+mod fleet;
 mod hazard;
 mod history;
 mod preflight;
@@ -139,6 +140,7 @@ pub use dump::{DumpOptions, Dumped, Format, PassedOver, RestoreOptions, Restored
 pub use error::{Error, ErrorKind, Location, Result, ServerError};
 pub use expectation::Expectations;
 pub use file::write_file;
+pub use fleet::{DatabaseId, databases, services};
 pub use hazard::{Effect, HAZARD_RULES, Hazard, HazardRule, Hazards, hazards};
 pub use history::{Entry, History, TableName};
 pub use preflight::{Concern, NotSeen, Preflight, PreflightOptions, Severity, preflight};

@@ -261,6 +261,33 @@ pub(crate) fn service_files() -> Vec<PathBuf> {
     user.into_iter().chain(system).collect()
 }
 
+/// The names of the services in every file that is looked at, in the order of the files, some twice perhaps.
+pub(crate) fn known_services() -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for path in service_files() {
+        match std::fs::read(&path) {
+            Ok(text) => names.extend(service_names(&text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Error::io(
+                    format_args!("cannot read the service file \"{}\"", path.display()),
+                    &error,
+                ));
+            }
+        }
+    }
+    Ok(names)
+}
+
+/// The heads of sections. One that is not UTF-8 cannot be named to pum.
+fn service_names(text: &[u8]) -> impl Iterator<Item = String> + '_ {
+    text.split(|byte| *byte == b'\n')
+        .filter_map(|line| std::str::from_utf8(line.trim_ascii()).ok())
+        .filter_map(|line| Some(line.strip_prefix('[')?.split_once(']')?.0))
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+}
+
 /// The section of a service in the system's files, as libpq reads it: `[name]`, `keyword=value`, `#` comments.
 fn system_service(name: &str) -> Result<Option<Vec<(String, String)>>> {
     if std::env::var_os("PGSYSCONFDIR").is_some() {
@@ -371,6 +398,12 @@ mod tests {
         ];
         assert_eq!(service_section(text, "b"), Some(expected));
         assert_eq!(service_section(text, "d"), None);
+    }
+
+    #[test]
+    fn services_are_the_heads_of_sections() {
+        let text = b"[a]\r\nhost=[no]\n# [no]\n  [b c]  \n[\xff]\n[]\n[d\n";
+        assert_eq!(service_names(text).collect::<Vec<_>>(), ["a", "b c"]);
     }
 
     #[test]

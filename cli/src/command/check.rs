@@ -1,15 +1,18 @@
 //! `pum check`
 
+mod many;
+
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::{Args, ValueEnum};
-use pum::{Error, ErrorKind, Expectations, HtmlOptions, Result, TableName, TextOptions, write_file};
+use pum::{Error, ErrorKind, Expectations, Filter, HtmlOptions, Report, Result, TableName, TextOptions, write_file};
 
 use crate::Exit;
 use crate::command::{Comparison, Login};
-use crate::config::command_line;
+use crate::config::{Config, command_line};
+use crate::fleet::Many;
 use crate::session::Session;
 use crate::terminal::{json, line};
 
@@ -23,20 +26,27 @@ Examples:
   pum check -p1 water_prod -p2 water_new --write-expected known.json
   pum check -p1 water_prod -p2 water_new --expect known.json
   pum check -p1 'postgresql://ann@db1/water' -p2 'host=db2 dbname=water' -o report.html
+Many databases against one, with a page for each in a directory:
+  pum check -p1 'water_*' -p2 water-1.3.0.json -o reports --format html
+  pum check -p1 host=db1 --databases 'town_*' -p2 water-1.3.0.json
 
 Exit code: 0 same, 1 different, 2 could not tell.";
 
-/// Compare the structure of two databases
+/// Compare the structure of two databases, or of many with one
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Check {
-    /// The left database: a service, a URI or a conninfo string; or a snapshot, FILE.json [short: -p1]
-    #[arg(long, value_name = "DB")]
-    pg_service1: String,
+    /// The left database: a service, a URI or a conninfo string; or a snapshot, FILE.json; may be repeated, and a service
+    /// may be a pattern such as 'water_*' [short: -p1]
+    #[arg(long, value_name = "DB", required = true)]
+    pg_service1: Vec<String>,
 
     /// The right database, or a snapshot [short: -p2]
     #[arg(long, value_name = "DB")]
     pg_service2: String,
+
+    #[command(flatten)]
+    many: Many,
 
     #[command(flatten)]
     comparison: Comparison,
@@ -49,7 +59,7 @@ pub(crate) struct Check {
     #[arg(short, long, value_name = "LEVEL", default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
     verbose_level: u8,
 
-    /// Write the report into a file
+    /// Write the report into a file; with many databases a report for each into this directory
     #[arg(short, long, value_name = "FILE")]
     output_file: Option<PathBuf>,
 
@@ -83,6 +93,18 @@ enum Form {
 }
 
 impl Form {
+    /// The report in this form.
+    fn render(self, report: &Report, text: &TextOptions) -> String {
+        match self {
+            Form::Json => json(&report.to_json()),
+            Form::Html => report.to_html(&HtmlOptions {
+                moment: Some(SystemTime::now()),
+            }),
+            Form::Junit => report.to_junit(),
+            Form::Text => report.to_text(text),
+        }
+    }
+
     /// The form of a report in a file, told by its ending.
     fn of(file: Option<&Path>) -> Form {
         let ending = file.and_then(Path::extension).and_then(OsStr::to_str);
@@ -98,7 +120,11 @@ impl Form {
 pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     let config = &session.config;
     let terminal = &session.terminal;
-    let (left, right) = (command_line(args.pg_service1), command_line(args.pg_service2));
+    if args.many.chosen(&args.pg_service1) {
+        return many::run(args, session);
+    }
+    let left = args.pg_service1.concat();
+    let (left, right) = (command_line(left), command_line(args.pg_service2));
     let expect = config.expect(args.comparison.expect.clone()).map(|file| file.value);
     let read = [config.snapshot_file(&left), config.snapshot_file(&right)];
     keep_apart(
@@ -111,11 +137,7 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
         Some(_) => args.comparison.filter_without_expected(config)?,
         None => args.comparison.filter(config)?,
     };
-    filter.exclude_schemas = excluded;
-    if let Some(table) = config.upgrades_table(args.table) {
-        let table: TableName = table.map(|name| name.parse())?.value;
-        filter.upgrades_table = Some((table.schema, table.name));
-    }
+    complete(&mut filter, excluded, args.table, config)?;
     let ask = args.login.ask();
     let left = session.compared(left, ask)?;
     let right = session.compared(right, ask)?;
@@ -148,18 +170,14 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
         }
     }
     let form = args.format.unwrap_or_else(|| Form::of(args.output_file.as_deref()));
-    let text = match form {
-        Form::Json => json(&report.to_json()),
-        Form::Html => report.to_html(&HtmlOptions {
-            moment: Some(SystemTime::now()),
-        }),
-        Form::Junit => report.to_junit(),
-        Form::Text => report.to_text(&TextOptions {
+    let text = form.render(
+        &report,
+        &TextOptions {
             verbosity: args.verbose_level,
             width: terminal.width(),
             color: args.output_file.is_none() && terminal.coloured(),
-        }),
-    };
+        },
+    );
     let verdict = if report.same() {
         "The databases are the same"
     } else {
@@ -183,6 +201,16 @@ pub(crate) fn run(args: Check, session: &Session) -> Result<Exit> {
     } else {
         Exit::Different
     })
+}
+
+/// Adds what a rehearsal knows otherwise.
+fn complete(filter: &mut Filter, excluded: Vec<String>, table: Option<String>, config: &Config) -> Result<()> {
+    filter.exclude_schemas = excluded;
+    if let Some(table) = config.upgrades_table(table) {
+        let table: TableName = table.map(|name| name.parse())?.value;
+        filter.upgrades_table = Some((table.schema, table.name));
+    }
+    Ok(())
 }
 
 /// What became of `--write-expected`.

@@ -140,6 +140,13 @@ fn rows(args: ShowConfig, config: &Config) -> Result<Vec<Row>> {
             .transpose()?;
         row(&mut rows, key, shown);
     }
+    let shown = |names: Vec<String>| {
+        names
+            .iter()
+            .map(|name| Ok(Target::new(name)?.name()))
+            .collect::<Result<Vec<_>>>()
+    };
+    row(&mut rows, "fleet", config.fleet(Vec::new()).map(shown)?);
     Ok(rows)
 }
 

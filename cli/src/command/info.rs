@@ -4,21 +4,24 @@ use clap::Args;
 use pum::{Error, ErrorKind, Result, Status};
 
 use crate::Exit;
-use crate::command::{Database, Deltas, Format};
+use crate::command::{Deltas, Format};
+use crate::fleet::{Databases, Named, Report, Task};
 use crate::session::Session;
 use crate::terminal::{json, line, table};
 
 const EXAMPLES: &str = "\
 Examples:
   pum info -p water_prod -t water_sys.info -d deltas
-  pum info -p water_prod -t water_sys.info -d deltas --format json";
+  pum info -p water_prod -t water_sys.info -d deltas --format json
+  pum info -p 'water_*' -t water_sys.info -d deltas
+  pum info -p host=db1 --databases 'town_*' -t water_sys.info -d deltas";
 
-/// Show the version of a database, and its deltas applied and due
+/// Show the version of a database, and its deltas applied and due; or the versions of many
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Info {
     #[command(flatten)]
-    database: Database,
+    databases: Databases,
 
     #[command(flatten)]
     deltas: Deltas,
@@ -31,16 +34,54 @@ pub(crate) struct Info {
 pub(crate) fn run(args: Info, session: &Session) -> Result<Exit> {
     let table = args.deltas.table(&session.config)?;
     let directories = args.deltas.directories(&session.config)?;
-    let target = args.database.target(session)?;
+    let target = match args.databases.named(session)? {
+        Named::One(target) => target,
+        Named::Many(fleet) => {
+            // What is wrong with the deltas is said once.
+            pum::Deltas::read(&directories)?;
+            let task = Task {
+                command: "info",
+                columns: &["version", "what"],
+                format: args.format,
+                silent: false,
+                canaries: None,
+                failed: Exit::Failed,
+                work: &|member, run| report(&pum::info(&member.target, &table, &directories, run)?),
+            };
+            return fleet.run(task, session);
+        }
+    };
     let info = pum::info(&target, &table, &directories, &session.run)?;
     let text = match args.format {
         Format::Text => as_text(&target.name(), &info),
         Format::Json => serde_json::to_string_pretty(&info)
             .map(|text| json(&text) + "\n")
-            .map_err(|error| Error::new(ErrorKind::Io, format!("the answer cannot be written as JSON: {error}")))?,
+            .map_err(no_json)?,
     };
     session.terminal.print(&text)?;
     Ok(Exit::Done)
+}
+
+/// What is to be said of one of many.
+fn report(info: &pum::Info) -> Result<Report> {
+    let of = |status| info.deltas.iter().filter(|delta| delta.status == status).count();
+    let version = info.current_version.clone().unwrap_or_else(|| "none".to_owned());
+    let what = counts(info);
+    Ok(Report {
+        verdict: match (of(Status::Pending), of(Status::Changed)) {
+            (_, 1..) => "with changed deltas",
+            (1.., _) => "to upgrade",
+            _ => "up to date",
+        },
+        fine: true,
+        sentence: format!("version {}; {what}", line(&version)),
+        cells: vec![version, what],
+        json: serde_json::to_value(info).map_err(no_json)?,
+    })
+}
+
+fn no_json(error: serde_json::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the answer cannot be written as JSON: {error}"))
 }
 
 fn as_text(database: &str, info: &pum::Info) -> String {
@@ -75,11 +116,11 @@ fn as_text(database: &str, info: &pum::Info) -> String {
         ["version", "name", "type", "status", "installed on", "took", "remark"],
         rows,
     );
-    format!("{version}{rows}\n{}", summary(info))
+    format!("{version}{rows}\n{}.\n", counts(info))
 }
 
 /// How many of each status there are.
-fn summary(info: &pum::Info) -> String {
+fn counts(info: &pum::Info) -> String {
     let all = [
         Status::Applied,
         Status::Pending,
@@ -99,9 +140,9 @@ fn summary(info: &pum::Info) -> String {
         .map(|(status, count)| format!("{count} {}", word(status)))
         .collect();
     if counts.is_empty() {
-        "No deltas.\n".to_owned()
+        "No deltas".to_owned()
     } else {
-        format!("{}.\n", counts.join(", "))
+        counts.join(", ")
     }
 }
 

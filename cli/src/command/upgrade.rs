@@ -4,15 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pum::{
-    Applied, Contract, ErrorKind, Hazards, Plan, Preflight, PreflightOptions, Result, Severity, Step, Target,
-    UpgradeOptions, Version,
+    Applied, Concern, Contract, Error, ErrorKind, Event, Hazards, Plan, Preflight, PreflightOptions, Result, Run,
+    Severity, Step, Target, UpgradeOptions, Version,
 };
 use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::command::test_and_upgrade::carried_out;
-use crate::command::{Budget, Database, Deltas, Format, Scripts, hazards, preflight};
+use crate::command::{Budget, Deltas, Format, Scripts, hazards, preflight};
 use crate::config::Time;
+use crate::fleet::{Canaries, Databases, Fleet, Named, Report, Task};
 use crate::session::Session;
 use crate::terminal::{self, counted, line, table};
 
@@ -21,14 +22,20 @@ Examples:
   pum upgrade -p water_prod -t water_sys.info -d deltas --dry-run
   pum upgrade -p water_prod -t water_sys.info -d deltas /srv/own_deltas -v int SRID 2056
   pum upgrade -p water_prod -t water_sys.info -d deltas -u 1.2.0 --single-transaction
-  pum upgrade -p water_prod -t water_sys.info -d deltas --rehearsal water.rehearsal.json";
+  pum upgrade -p water_prod -t water_sys.info -d deltas --rehearsal water.rehearsal.json
+Many databases, eight at once, one of them before the others:
+  pum upgrade -p 'water_*' -t water_sys.info -d deltas --jobs 8 --canary water_small
+  pum upgrade -p host=db1 --databases 'town_*' -t water_sys.info -d deltas --format json";
 
-/// Apply the deltas that are due
+/// Apply the deltas that are due, to one database or to many
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Upgrade {
     #[command(flatten)]
-    database: Database,
+    databases: Databases,
+
+    #[command(flatten)]
+    canaries: Canaries,
 
     #[command(flatten)]
     deltas: Deltas,
@@ -68,8 +75,24 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     let mut options = args.scripts.options(&args.deltas, &session.config)?;
     options.single_transaction = args.single_transaction;
     options.allow_near_misses = args.allow_near_misses;
-    let target = args.database.target(session)?;
+    let target = match args.databases.named(session)? {
+        Named::One(_) if !args.canaries.is_empty() => {
+            return Err(refused(
+                "--canary needs many databases",
+                "name them with -p, a pattern or --databases",
+            ));
+        }
+        Named::Many(_) if args.rehearsal.is_some() => {
+            return Err(refused(
+                "a rehearsal holds for one database only",
+                "give one -p with --rehearsal",
+            ));
+        }
+        Named::One(target) => target,
+        Named::Many(fleet) => return many(fleet, args.canaries, &options, args.dry_run, args.format, session),
+    };
     let name = target.name();
+    let tell = |concern: &Concern| session.terminal.tell(preflight::told(concern).trim_end());
     if let Some(file) = &args.rehearsal {
         let contract = Contract::load(file)?;
         options.max_version = contract.max_version.as_deref().map(str::parse).transpose()?;
@@ -79,40 +102,31 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
         if let Some(Time(max_age)) = args.max_age {
             terms.max_age = max_age;
         }
-        before(&target, &options, session)?;
+        before(&target, &options, &session.run, &tell)?;
         let done = pum::upgrade_rehearsed(&target, &options, &contract, &terms, &session.run)?;
         return carried_out(&name, &done, session);
     }
-    let outcome = if args.dry_run {
-        let plan = pum::plan(&target, &options, &session.run)?;
-        let hazards = pum::hazards(&plan, &options)?;
-        let preflight = look(&target, &plan, &options, session)?;
-        Outcome::planned(plan, hazards, preflight)
-    } else {
-        let preflight = before(&target, &options, session)?;
-        let applied = pum::upgrade(&target, &options, None, &session.run)?;
-        Outcome::applied(applied, preflight)
-    };
+    let outcome = Outcome::of(&target, &options, args.dry_run, &session.run, &tell)?;
     let text = match args.format {
         Format::Text => outcome.as_text(&name),
-        Format::Json => terminal::json(&outcome.as_json(&name)),
+        Format::Json => terminal::json(&format!("{:#}\n", outcome.as_json(&name))),
     };
     session.terminal.print(&text)?;
     Ok(Exit::Done)
 }
 
 /// The pre-flight of a plan that has something to do.
-fn look(target: &Target, plan: &Plan, options: &UpgradeOptions, session: &Session) -> Result<Option<Preflight>> {
+fn look(target: &Target, plan: &Plan, options: &UpgradeOptions, run: &Run) -> Result<Option<Preflight>> {
     if plan.steps.is_empty() {
         return Ok(None);
     }
     let options = PreflightOptions::new(options.clone());
-    pum::preflight(target, plan, &options, &session.run).map(Some)
+    pum::preflight(target, plan, &options, run).map(Some)
 }
 
 /// Tells what would stop or delay the upgrade that begins now.
-fn before(target: &Target, options: &UpgradeOptions, session: &Session) -> Result<Option<Preflight>> {
-    let plan = match pum::plan(target, options, &session.run.quietly()) {
+fn before(target: &Target, options: &UpgradeOptions, run: &Run, tell: &dyn Fn(&Concern)) -> Result<Option<Preflight>> {
+    let plan = match pum::plan(target, options, &run.quietly()) {
         Ok(plan) => plan,
         Err(error)
             if matches!(
@@ -125,15 +139,53 @@ fn before(target: &Target, options: &UpgradeOptions, session: &Session) -> Resul
         // The upgrade itself says what is wrong, with its warnings.
         Err(_) => return Ok(None),
     };
-    let Some(found) = look(target, &plan, options, session)? else {
+    let Some(found) = look(target, &plan, options, run)? else {
         return Ok(None);
     };
     // What refuses it is told by the error.
     let told = |severity| found.of(severity).filter(|concern| !concern.refuses);
     for concern in told(Severity::Blocks).chain(told(Severity::Delays)) {
-        session.terminal.tell(preflight::told(concern).trim_end());
+        tell(concern);
     }
     found.refusal().map_or(Ok(Some(found)), Err)
+}
+
+fn refused(message: &str, hint: &str) -> Error {
+    Error::new(ErrorKind::Usage, message)
+        .with_hint(hint)
+        .with_state("nothing was done")
+}
+
+fn many(
+    fleet: Fleet,
+    canaries: Canaries,
+    options: &UpgradeOptions,
+    dry_run: bool,
+    format: Format,
+    session: &Session,
+) -> Result<Exit> {
+    // What is wrong with the deltas is said once.
+    pum::Deltas::read(&options.directories)?;
+    let task = Task {
+        command: "upgrade",
+        columns: &["from", "to", "what"],
+        format,
+        silent: false,
+        canaries: Some(canaries.without_question(dry_run)),
+        failed: Exit::Failed,
+        work: &|member, run| {
+            let tell = |concern: &Concern| run.emit(Event::Message(preflight::told(concern).trim_end().to_owned()));
+            let outcome = Outcome::of(&member.target, options, dry_run, run, &tell)?;
+            if dry_run && let Some(found) = &outcome.preflight {
+                found
+                    .of(Severity::Blocks)
+                    .chain(found.of(Severity::Delays))
+                    .for_each(tell);
+            }
+            Ok(outcome.report(&member.target.name()))
+        },
+    };
+    fleet.run(task, session)
 }
 
 /// What was done, or would be.
@@ -149,6 +201,51 @@ struct Outcome {
 }
 
 impl Outcome {
+    /// Upgrades a database, or finds out what would be done.
+    fn of(
+        target: &Target,
+        options: &UpgradeOptions,
+        dry_run: bool,
+        run: &Run,
+        tell: &dyn Fn(&Concern),
+    ) -> Result<Outcome> {
+        if dry_run {
+            let plan = pum::plan(target, options, run)?;
+            let hazards = pum::hazards(&plan, options)?;
+            let preflight = look(target, &plan, options, run)?;
+            Ok(Outcome::planned(plan, hazards, preflight))
+        } else {
+            let preflight = before(target, options, run, tell)?;
+            let applied = pum::upgrade(target, options, None, run)?;
+            Ok(Outcome::applied(applied, preflight))
+        }
+    }
+
+    /// What is to be said of one of many.
+    fn report(&self, database: &str) -> Report {
+        let deltas = counted(self.deltas(), "delta");
+        let (verdict, what) = match (self.deltas(), self.dry_run) {
+            (0, _) => ("up to date", "up to date".to_owned()),
+            (_, true) => ("to upgrade", format!("{deltas} due")),
+            (_, false) => ("upgraded", format!("{deltas} applied")),
+        };
+        let cell = |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |version| version.to_string());
+        Report {
+            verdict,
+            fine: true,
+            sentence: match self.deltas() {
+                0 => format!("{what}, {}", version(self.to)),
+                _ => format!("{what}, from {} to {}", version(self.from), version(self.to)),
+            },
+            cells: vec![cell(self.from), cell(self.to), what],
+            json: self.as_json(database),
+        }
+    }
+
+    fn deltas(&self) -> usize {
+        self.steps.iter().filter(|(step, _)| step.delta().is_some()).count()
+    }
+
     fn planned(plan: Plan, hazards: Hazards, preflight: Option<Preflight>) -> Outcome {
         Outcome {
             dry_run: true,
@@ -177,7 +274,7 @@ impl Outcome {
 
     fn as_text(&self, name: &str) -> String {
         let database = line(name);
-        let deltas = self.steps.iter().filter(|(step, _)| step.delta().is_some()).count();
+        let deltas = self.deltas();
         let from = version(self.from);
         let to = version(self.to);
         if self.dry_run {
@@ -206,7 +303,7 @@ impl Outcome {
         }
     }
 
-    fn as_json(&self, database: &str) -> String {
+    fn as_json(&self, database: &str) -> Value {
         let steps: Vec<Value> = self
             .steps
             .iter()
@@ -234,7 +331,7 @@ impl Outcome {
             value["hazards"] = hazards::as_json(hazards);
             value["more_hazards"] = json!(hazards.more);
         }
-        format!("{value:#}\n")
+        value
     }
 }
 

@@ -47,6 +47,7 @@ exclude: ["usr_*"]
 data: [water.material]
 expect: known.json
 copy: physical
+fleet: ["town_*", dbname=other]
 "#;
 
 #[test]
@@ -76,6 +77,7 @@ fn every_key_has_its_value_and_its_place() {
     assert_eq!(config.include(Vec::new()).value, ["owners"]);
     assert_eq!(config.exclude(Vec::new()).value, ["usr_*"]);
     assert_eq!(config.data(Vec::new()).value, ["water.material"]);
+    assert_eq!(config.fleet(Vec::new()).value, ["town_*", "dbname=other"]);
     assert_eq!(config.expect(None).unwrap().value, Path::new("conf/known.json"));
     assert_eq!(config.exclude_field_patterns(Vec::new()).value, ["%_import"]);
     let variables: Vec<(String, String, String)> = config

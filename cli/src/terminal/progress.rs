@@ -4,7 +4,12 @@ use std::io::{self, IsTerminal};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use pum::Event;
+
+use super::text::line;
+
+const TICK: Duration = Duration::from_millis(120);
 
 /// What goes on at this moment.
 #[derive(Debug)]
@@ -16,6 +21,8 @@ pub(super) struct Progress {
 #[derive(Debug, Default)]
 struct State {
     bar: Option<ProgressBar>,
+    /// The rows of many things at once, and the bar below them that counts.
+    many: Option<(MultiProgress, ProgressBar)>,
     /// The step of an upgrade that began last.
     step: Option<String>,
     /// What we wait for, said once.
@@ -32,9 +39,51 @@ impl Progress {
 
     /// Writes something while the bar is out of the way.
     pub(super) fn quiet<T>(&self, write: impl FnOnce() -> T) -> T {
-        match &self.state().bar {
-            Some(bar) => bar.suspend(write),
-            None => write(),
+        let state = self.state();
+        match (&state.many, &state.bar) {
+            (Some((rows, _)), _) => rows.suspend(write),
+            (None, Some(bar)) => bar.suspend(write),
+            (None, None) => write(),
+        }
+    }
+
+    /// Many things are worked on at once.
+    pub(super) fn begin_many(&self, done: usize, total: usize) {
+        let mut state = self.state();
+        state.clear();
+        if self.terminal {
+            let rows = MultiProgress::new();
+            let all = rows.add(ProgressBar::new(u64::try_from(total).unwrap_or(u64::MAX)));
+            if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {msg}") {
+                all.set_style(style);
+            }
+            all.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+            all.enable_steady_tick(TICK);
+            state.many = Some((rows, all));
+        }
+    }
+
+    /// A row for one of them.
+    pub(super) fn row(&self, name: &str) -> Row {
+        let bar = self.state().many.as_ref().map(|(rows, all)| {
+            let bar = rows.insert_before(all, ProgressBar::new_spinner());
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}  {wide_msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.set_prefix(name.to_owned());
+            bar.enable_steady_tick(TICK);
+            bar
+        });
+        Row(bar)
+    }
+
+    /// One of them is done.
+    pub(super) fn one_done(&self, failed: usize) {
+        if let Some((_, all)) = &self.state().many {
+            all.inc(1);
+            if failed > 0 {
+                all.set_message(format!("{failed} failed"));
+            }
         }
     }
 
@@ -122,12 +171,41 @@ impl State {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg} {elapsed}") {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(120));
+        bar.enable_steady_tick(TICK);
         self.bar = Some(bar);
     }
 
     fn clear(&mut self) {
         if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        if let Some((rows, all)) = self.many.take() {
+            all.finish_and_clear();
+            let _ = rows.clear();
+        }
+    }
+}
+
+/// The row of one of many things; in a pipe there is none.
+#[derive(Debug)]
+pub(crate) struct Row(Option<ProgressBar>);
+
+impl Row {
+    /// What goes on in it.
+    pub(crate) fn event(&self, event: &Event) {
+        let Some(bar) = &self.0 else { return };
+        match event {
+            Event::StepStarted { number, of, step } => bar.set_message(format!("{}, {number} of {of}", line(step))),
+            Event::Phase { number, of, title } => bar.set_message(format!("{}, {number} of {of}", line(title))),
+            Event::Waiting(reason) => bar.set_message(line(reason).into_owned()),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        if let Some(bar) = self.0.take() {
             bar.finish_and_clear();
         }
     }

@@ -20,7 +20,7 @@ fn sleeping(name: &str) -> (Place, String) {
 }
 
 /// Waits until the database sleeps in a statement of ours.
-fn wait_for_sleep(db: &str) {
+pub(crate) fn wait_for_sleep(db: &str) {
     let started = Instant::now();
     let mut connection = open("postgres");
     loop {
@@ -38,7 +38,7 @@ fn wait_for_sleep(db: &str) {
     }
 }
 
-fn send(child: &Child, signal: &str) {
+pub(crate) fn send(child: &Child, signal: &str) {
     let sent = Command::new("kill")
         .args([signal, &child.id().to_string()])
         .status()

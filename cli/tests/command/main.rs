@@ -9,11 +9,13 @@
 )]
 
 mod databases;
+mod fleet;
 mod interrupted;
 mod rehearsal;
 #[path = "../../../lib/tests/support/mod.rs"]
 mod support;
 mod terminal;
+mod towns;
 mod usage;
 
 use std::path::{Path, PathBuf};

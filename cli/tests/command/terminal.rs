@@ -9,7 +9,7 @@ use pum::{Connection, Run, Server};
 use crate::{Place, execute, support};
 
 /// Runs the command on a terminal with this typed in, and gives what the terminal showed.
-fn on_terminal(place: &Place, line: &str, typed: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
+pub(crate) fn on_terminal(place: &Place, line: &str, typed: &[&str], environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = place.hermetic("script");
     command
         .arg("-qec")
@@ -39,7 +39,7 @@ fn on_terminal(place: &Place, line: &str, typed: &[&str], environment: &[(&str, 
     )
 }
 
-fn has_script() -> bool {
+pub(crate) fn has_script() -> bool {
     Command::new("script")
         .arg("--version")
         .stdout(Stdio::null())

@@ -200,6 +200,25 @@ impl Pattern {
         self.schema.as_ref().is_none_or(|pattern| pieces_match(pattern, schema)) && pieces_match(&self.name, name)
     }
 
+    /// A pattern in which only `*` and `?` stand for something else than themselves.
+    pub(crate) fn of_wildcards(text: &str) -> Pattern {
+        let piece = |character| match character {
+            '*' => Piece::Any,
+            '?' => Piece::AnyOne,
+            other => Piece::One(other),
+        };
+        Pattern {
+            text: text.to_owned(),
+            schema: None,
+            name: text.chars().map(piece).collect(),
+        }
+    }
+
+    /// Whether it names a schema too.
+    pub(crate) fn has_schema(&self) -> bool {
+        self.schema.is_some()
+    }
+
     /// Whether it names one thing, and no others that are like it.
     pub(crate) fn is_a_name(&self) -> bool {
         self.name.iter().all(|piece| matches!(piece, Piece::One(_)))
