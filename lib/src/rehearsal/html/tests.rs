@@ -139,12 +139,14 @@ fn of_many_relations_those_are_drawn_that_keep_others_out_longest() {
 
 #[test]
 fn a_lock_of_an_index_stands_in_the_row_of_its_table() {
-    let mut evidence = Evidence::default();
-    evidence.locks = vec![
-        lock("public.t", 0, 10),
-        lock("public.t_b", 2, 3),
-        lock("public.u_b", 2, 3),
-    ];
+    let mut evidence = Evidence {
+        locks: vec![
+            lock("public.t", 0, 10),
+            lock("public.t_b", 2, 3),
+            lock("public.u_b", 2, 3),
+        ],
+        ..Evidence::default()
+    };
     evidence.locks[1].table = Some("public.t".to_owned());
     evidence.locks[2].table = Some("public.u".to_owned());
     let timeline = Timeline::of(&evidence).unwrap();
