@@ -20,8 +20,8 @@ use crate::terminal::line;
 const EXAMPLES: &str = "\
 Examples:
   pum test -pp water_prod -t water_sys.info -d deltas
-  pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json
-  pum test -pp water_prod -t water_sys.info -d deltas --crash --report water.html
+  pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json --report water.html
+  pum test -pp water_prod -t water_sys.info -d deltas --crash
   pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views
   pum test -pp water_prod -t water_sys.info -d deltas --copy physical
 
