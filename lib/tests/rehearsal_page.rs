@@ -225,7 +225,6 @@ fn the_page_of_a_rehearsal_works_in_a_browser_and_nothing_in_it_is_run() {
     for words in [
         "delta_1.1.0_do.sql",
         "AccessExclusiveLock, given back before",
-        "ShareLock, until",
         "line 1",
     ] {
         assert!(blocks.contains(words), "{words}: {blocks}");
@@ -236,6 +235,14 @@ fn the_page_of_a_rehearsal_works_in_a_browser_and_nothing_in_it_is_run() {
             .contains("alter table public.t alter a type bigint")
     );
     assert!(texts(&browser, "#data tbody").join("\n").contains("public.t_id_seq"));
+    let foretold = texts(&browser, "#foretold dl > div").join("\n");
+    for words in [
+        "changing-column-type",
+        "seen on the copy",
+        "alter table public.t alter a type bigint",
+    ] {
+        assert!(foretold.contains(words), "{words}: {foretold}");
+    }
     let forecast = texts(&browser, "#forecast").join("\n");
     for words in ["estimates", "10 MB/s", "at least", "about"] {
         assert!(forecast.contains(words), "{words}: {forecast}");

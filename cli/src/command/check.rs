@@ -224,7 +224,7 @@ fn written(count: usize, file: &str) -> String {
 
 /// # Errors
 /// A file is to be written that is read too, or for something else.
-fn keep_apart<'a>(written: &Option<PathBuf>, others: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
+pub(crate) fn keep_apart<'a>(written: &Option<PathBuf>, others: impl Iterator<Item = &'a PathBuf>) -> Result<()> {
     let Some(written) = written else { return Ok(()) };
     for other in others {
         if place(written) == place(other) {

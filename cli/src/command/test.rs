@@ -10,6 +10,7 @@ use pum::{
 };
 
 use crate::Exit;
+use crate::command::check::keep_apart;
 use crate::command::restore::passed_over;
 use crate::command::upgrade::upgraded;
 use crate::command::{Comparison, Deltas, Login, Scripts};
@@ -62,7 +63,7 @@ pub(crate) struct Test {
     #[arg(long, value_name = "FILE")]
     pub(crate) save: Option<PathBuf>,
 
-    /// Write a report for the person who decides into this file, a page of HTML
+    /// Write a page of HTML into this file, for the person who decides whether production is upgraded
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
 
@@ -175,13 +176,16 @@ pub(crate) fn rehearse(
 ) -> Result<Rehearsal> {
     let (save, page) = (args.save.clone(), args.report.clone());
     let options = options(args, baseline, session)?;
-    let rehearsal = pum::rehearse(production, &options, &session.run)?;
-    let terminal = &session.terminal;
     let beside = options.backup.as_ref().map(|backup| {
         let mut name = backup.clone().into_os_string();
         name.push(".rehearsal.json");
         PathBuf::from(name)
     });
+    // What cannot be written in the end is better said before everything is copied.
+    keep_apart(&page, save.iter().chain(&beside).chain(&options.backup))?;
+    save.iter().chain(&page).try_for_each(|file| needs_directory(file))?;
+    let rehearsal = pum::rehearse(production, &options, &session.run)?;
+    let terminal = &session.terminal;
     for file in save.iter().chain(&beside) {
         rehearsal.contract().save(file)?;
     }
@@ -215,6 +219,25 @@ pub(crate) fn rehearse(
     let page = page.unwrap_or_default();
     terminal.print(&format!("{passed_over}{applied}\n{measured}{text}\n{remark}{page}"))?;
     Ok(rehearsal)
+}
+
+/// # Errors
+/// The directory in which a file is to be written is not there.
+fn needs_directory(file: &Path) -> Result<()> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match directory {
+        Some(directory) if !directory.is_dir() => Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "cannot write \"{}\": there is no directory \"{}\"",
+                file.display(),
+                directory.display()
+            ),
+        )
+        .with_hint("make it, or name another file")
+        .with_state("nothing was done")),
+        _ => Ok(()),
+    }
 }
 
 fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<RehearsalOptions> {

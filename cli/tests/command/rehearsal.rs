@@ -128,6 +128,35 @@ fn a_copy_that_is_not_what_it_must_be_stops_it() {
 }
 
 #[test]
+fn the_report_is_a_page_whatever_it_says() {
+    let (place, production, expected) = scene("page");
+    let test = place.database("page_test");
+    let line = format!(
+        "test -pp {production} -pt {test} -pc {expected} -t water_sys.info -d deltas -b 1.0.0 --report page.html"
+    );
+    let page = || std::fs::read_to_string(place.path("page.html")).unwrap();
+    let ended = place.run(&line).with(0);
+    assert!(ended.out.contains("The report is in page.html.\n"), "{}", ended.out);
+    assert!(page().contains("<h1 class=\"same\">The upgraded copy is what it must be</h1>"));
+    assert!(page().contains("Pre-flight of production"));
+    execute(&expected, "alter table public.pipe add column colour text");
+    place.run(&line).with(1);
+    let written = page();
+    assert!(written.contains("<h1 class=\"differ\">The upgraded copy is not what it must be</h1>"));
+    assert!(written.contains("<bdi class=\"name\">colour</bdi>"));
+    // What could not be written in the end is said at once.
+    for (extra, words) in [
+        ("--save page.html", "is named twice"),
+        ("--save nowhere/x.json", "there is no directory"),
+    ] {
+        let ended = place.run(&format!("{line} {extra}")).with(2);
+        assert!(ended.err.contains(words), "{}", ended.err);
+        assert!(!ended.err.contains("[1/"), "{}", ended.err);
+    }
+    assert_eq!(page(), written);
+}
+
+#[test]
 fn what_must_not_be_is_refused() {
     let (place, production, expected) = scene("refused");
     let line = format!("-pp {production} -t water_sys.info -d deltas -b 1.0.0");

@@ -3,26 +3,31 @@
 //!
 //! Names and texts are escaped, and the page's policy is as strict, as on the page of a comparison.
 
+mod blocked;
 mod forecast;
+mod foretold;
 mod timeline;
 mod touched;
-
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+mod verdict;
 
 use askama::Template;
 
+use self::blocked::Blocked;
 use self::forecast::{Estimate, estimates};
-use self::timeline::{Timeline, mode_in_words};
+use self::foretold::{Foretold, Preflown};
+use self::timeline::Timeline;
 use self::touched::LastTouched;
-use super::contract::{Contract, told};
-use super::evidence::{Evidence, HeldLock, KeepsOut, Place, StatementEvidence, StepEvidence, TableChange, Waiter};
-use super::text::{blocks, bytes, change, duration};
-use crate::preflight::{Preflight, Severity};
+use self::verdict::{Facts, Figure, Verdict, figures};
+use super::contract::Contract;
+use super::copy::CopyMethod;
+use super::crash::Crashes;
+use super::evidence::{Evidence, KeepsOut, Place, StatementEvidence, StepEvidence, TableChange, Waiter};
+use super::text::{bytes, change, duration};
 use crate::report::Report;
 use crate::report::escape::escape;
 use crate::report::html::HtmlOptions;
 use crate::report::html::differences::{self, Notes, places};
-use crate::report::page::{Moment, SCRIPT, moment, policy, thousands};
+use crate::report::page::{SCRIPT, policy, thousands};
 
 const STYLE: &str = concat!(
     include_str!("../../templates/report.css"),
@@ -33,10 +38,6 @@ const STYLE: &str = concat!(
 const SLOWEST: usize = 10;
 /// How many rows a table of the page has at most.
 const ROWS: usize = 500;
-/// How many tables are told unfolded that others are kept out of.
-const UNFOLDED: usize = 10;
-/// How many tables that lose data the verdict names.
-const NAMED: usize = 10;
 
 #[derive(Template)]
 #[template(path = "rehearsal.html")]
@@ -52,43 +53,26 @@ struct Page {
     took: String,
     comparison: Option<Comparison>,
     timeline: Option<Timeline>,
-    blocks: [Vec<Block>; 2],
-    more_blocks: usize,
+    blocked: Blocked,
     rewrites: Listed<Written>,
     scans: Listed<Written>,
     losses: Listed<String>,
     changes: Listed<Change>,
     sequences: Listed<[String; 3]>,
+    crashes: Option<Killed>,
+    foretold: Foretold,
     estimates: Vec<Estimate>,
     preflight: Option<Preflown>,
     not_measured: Vec<String>,
+    /// Whether the copy is packed, and production perhaps is not.
+    packed: bool,
 }
 
-struct Verdict {
-    clean: bool,
-    title: &'static str,
-    lead: String,
-    /// Tables that lose data, each in a sentence.
-    lost: Vec<String>,
-    more_lost: usize,
-    warnings: Vec<String>,
-}
-
-struct Facts {
-    production: String,
-    server: String,
-    from: String,
-    to: String,
-    copied: Option<Moment>,
-    age: String,
-    pum: String,
-    id: String,
-    baseline: String,
-}
-
-struct Figure {
-    value: String,
-    label: String,
+/// What came of killing the upgrade in each step.
+struct Killed {
+    points: usize,
+    same: usize,
+    not_tried: Vec<String>,
 }
 
 /// A step of the plan. Its number is its place, counted from 1.
@@ -134,39 +118,10 @@ struct Where {
     text: String,
 }
 
-/// Who is kept out of a relation, and for how long.
-struct Block {
-    relation: String,
-    held: Vec<Held>,
-    waits: Vec<String>,
-}
-
-struct Held {
-    class: &'static str,
-    whom: &'static str,
-    duration: String,
-    mode: String,
-    by: Where,
-}
-
 struct Written {
     relation: String,
     size: String,
     by: Where,
-}
-
-/// What would disturb the upgrade of production.
-struct Preflown {
-    concerns: Vec<Concern>,
-    not_seen: Vec<[String; 3]>,
-}
-
-struct Concern {
-    class: &'static str,
-    word: &'static str,
-    what: String,
-    effect: String,
-    advice: String,
 }
 
 struct Change {
@@ -196,22 +151,19 @@ impl Contract {
         let evidence = &self.evidence;
         let report = Report::of_json(&self.comparison);
         let (losses, changes): (Vec<_>, Vec<_>) = evidence.data.iter().partition(|change| change.loses);
-        let mut blocked = block_list(evidence);
-        let folded = blocked.rows.split_off(UNFOLDED.min(blocked.rows.len()));
         let page = Page {
             policy: policy(STYLE, SCRIPT),
             style: STYLE,
             script: SCRIPT,
             version: env!("CARGO_PKG_VERSION"),
-            verdict: self.heading(report.as_ref(), &losses),
-            facts: self.facts(options.moment),
+            verdict: Verdict::of(self, report.as_ref(), &losses),
+            facts: Facts::of(self, options.moment),
             figures: figures(evidence),
             steps: self.page_steps(),
             took: duration(evidence.milliseconds()),
             comparison: report.as_ref().map(|report| comparison(report, evidence)),
             timeline: Timeline::of(evidence),
-            more_blocks: blocked.more,
-            blocks: [blocked.rows, folded],
+            blocked: Blocked::of(evidence),
             rewrites: Listed::of(largest(&evidence.rewrites, |rewrite| rewrite.bytes), |rewrite| {
                 let table = rewrite.table.as_deref().map(escape);
                 Written {
@@ -234,68 +186,15 @@ impl Contract {
                 let place = |place: &Option<String>| place.as_deref().map_or_else(|| "unused".to_owned(), escape);
                 [escape(&moved.sequence), place(&moved.before), place(&moved.after)]
             }),
+            crashes: self.crashes.as_ref().map(killed),
+            foretold: Foretold::of(evidence),
             estimates: estimates(self),
             preflight: self.preflight.as_ref().map(Preflown::of),
             not_measured: evidence.not_measured.iter().map(|what| escape(what)).collect(),
+            packed: !matches!(self.copy.method, CopyMethod::Template | CopyMethod::Physical),
         };
         // The template only writes into a string: this cannot fail.
         page.render().unwrap_or_default()
-    }
-
-    fn heading(&self, report: Option<&Report>, losses: &[&TableChange]) -> Verdict {
-        let ways = match report.map(Report::total) {
-            None => String::new(),
-            Some(1) => " in 1 way".to_owned(),
-            Some(total) => format!(" in {} ways", thousands(total)),
-        };
-        let lead = match (self.clean, report) {
-            (true, Some(report)) if report.same() => {
-                "It equals the expected database in everything that was compared.".to_owned()
-            }
-            (true, Some(_)) => format!(
-                "It differs from the expected database{ways}, none of which changes how it behaves for its users."
-            ),
-            (true, None) => String::new(),
-            (false, Some(report)) if report.behaves_the_same() => {
-                "pum does not upgrade production on this rehearsal.".to_owned()
-            }
-            (false, _) => format!(
-                "It differs from the expected database{ways}. pum does not upgrade production on this rehearsal."
-            ),
-        };
-        let nothing = if self.steps.is_empty() { "Nothing was due. " } else { "" };
-        Verdict {
-            clean: self.clean,
-            title: if self.clean {
-                "The upgraded copy is what it must be"
-            } else {
-                self.verdict()
-            },
-            lead: format!("{nothing}{lead}"),
-            lost: losses.iter().take(NAMED).copied().map(change).collect(),
-            more_lost: losses.len().saturating_sub(NAMED),
-            warnings: report
-                .map(|report| report.warnings().iter().map(|warning| escape(warning)).collect())
-                .unwrap_or_default(),
-        }
-    }
-
-    fn facts(&self, now: Option<SystemTime>) -> Facts {
-        let version = |version: &Option<String>| version.as_deref().map_or_else(|| "none".to_owned(), escape);
-        let seconds = u64::try_from(self.copied).ok().filter(|seconds| *seconds > 0);
-        let copied = seconds.and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds)));
-        let age = copied.and_then(|copied| now?.duration_since(copied).ok());
-        Facts {
-            production: escape(&self.production),
-            server: escape(&self.server.version),
-            from: version(&self.from),
-            to: version(&self.to),
-            copied: copied.and_then(moment),
-            age: age.map(told).unwrap_or_default(),
-            pum: escape(&self.pum),
-            id: self.id(),
-            baseline: self.baseline.as_deref().map(escape).unwrap_or_default(),
-        }
     }
 
     fn page_steps(&self) -> Vec<Step> {
@@ -327,6 +226,14 @@ impl Contract {
     }
 }
 
+fn killed(crashes: &Crashes) -> Killed {
+    Killed {
+        points: crashes.points.len(),
+        same: crashes.points.iter().filter(|point| point.problem.is_none()).count(),
+        not_tried: crashes.not_tried.iter().map(|what| escape(what)).collect(),
+    }
+}
+
 fn slowest(step: &StepEvidence) -> Vec<Statement> {
     let told = largest(&step.statements, |statement| statement.milliseconds);
     let statement = |statement: &StatementEvidence| Statement {
@@ -353,67 +260,6 @@ fn comparison(report: &Report, evidence: &Evidence) -> Comparison {
     }
 }
 
-/// What a reader in a hurry must know.
-fn figures(evidence: &Evidence) -> Vec<Figure> {
-    if evidence.steps.is_empty() {
-        return Vec::new();
-    }
-    let figure = |value: String, label: &str| Figure {
-        value,
-        label: label.to_owned(),
-    };
-    let kept = |lock: Option<&HeldLock>, who: &str| match lock {
-        Some(lock) => {
-            let longest = duration(lock.milliseconds);
-            let relation = escape(&lock.relation);
-            figure(longest, &format!("is the longest that {who} are kept out: {relation}"))
-        }
-        None => figure("0 ms".to_owned(), &format!("is how long {who} are kept out")),
-    };
-    let [readers, writers] =
-        [KeepsOut::Readers, KeepsOut::Writers].map(|keeps_out| evidence.longest_locks(keeps_out).first().copied());
-    let mut figures = vec![figure(duration(evidence.milliseconds()), "is what the upgrade takes")];
-    if readers == writers {
-        figures.push(kept(readers, "readers and writers"));
-    } else {
-        figures.extend([kept(readers, "readers"), kept(writers, "writers")]);
-    }
-    figures.push(figure(bytes(evidence.wal_bytes()), "of write-ahead log are written"));
-    figures
-}
-
-fn block_list(evidence: &Evidence) -> Listed<Block> {
-    let readers = evidence.longest_locks(KeepsOut::Readers);
-    Listed::of(blocks(evidence), |writers: &HeldLock| {
-        let reader = readers.iter().copied().find(|lock| lock.relation == writers.relation);
-        let mut held: Vec<Held> = reader.map(|lock| Held::of(evidence, lock)).into_iter().collect();
-        if reader.is_none_or(|lock| lock.milliseconds < writers.milliseconds) {
-            held.push(Held::of(evidence, writers));
-        }
-        let waits = evidence.waits.iter();
-        let waits = waits.filter(|wait| wait.table == writers.relation && wait.milliseconds > 0);
-        Block {
-            relation: escape(&writers.relation),
-            held,
-            waits: waits
-                .map(|wait| format!("a {} {}", waiter(wait.waiter), duration(wait.milliseconds)))
-                .collect(),
-        }
-    })
-}
-
-impl Held {
-    fn of(evidence: &Evidence, lock: &HeldLock) -> Held {
-        Held {
-            class: class(lock.keeps_out),
-            whom: whom(lock.keeps_out),
-            duration: duration(lock.milliseconds),
-            mode: mode_in_words(lock),
-            by: Where::of(evidence, &lock.taken_by),
-        }
-    }
-}
-
 impl Where {
     fn of(evidence: &Evidence, place: &Place) -> Where {
         let step = evidence.steps.get(place.step);
@@ -428,36 +274,6 @@ impl Where {
                 .map(|step| escape(&step.path.display().to_string()))
                 .unwrap_or_default(),
             text: statement.map(|statement| escape(&statement.text)).unwrap_or_default(),
-        }
-    }
-}
-
-impl Preflown {
-    fn of(found: &Preflight) -> Preflown {
-        let concern = |concern: &crate::Concern| {
-            let (class, word) = match concern.severity {
-                Severity::Blocks => ("readers", "blocks"),
-                Severity::Delays => ("writers", "delays"),
-                Severity::Know => ("changes", "to know"),
-            };
-            Concern {
-                class,
-                word,
-                what: escape(&concern.what),
-                effect: escape(&concern.effect),
-                advice: escape(&concern.advice),
-            }
-        };
-        let hidden = |hidden: &crate::NotSeen| {
-            [
-                escape(&hidden.what),
-                escape(&hidden.because),
-                hidden.advice.as_deref().map(escape).unwrap_or_default(),
-            ]
-        };
-        Preflown {
-            concerns: found.concerns.iter().map(concern).collect(),
-            not_seen: found.not_seen.iter().map(hidden).collect(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::contract::Contract;
+use super::crash::CrashPoint;
 use super::evidence::{Evidence, HeldLock, KeepsOut, Place, TableChange, Waiter};
 use crate::report::escape::escape;
 
@@ -30,16 +31,8 @@ impl Contract {
             bytes(evidence.size[1])
         );
         if let Some(crashes) = &self.crashes {
-            let step = |step: usize| evidence.steps.get(step).map_or("?", |step| &step.step);
             let points = crashes.points.iter();
-            let bad = points.clone().filter(|point| point.problem.is_some()).map(|point| {
-                format!(
-                    "killed in {} after statement {}, and run again: {}",
-                    escape(step(point.step)),
-                    point.statement,
-                    escape(point.problem.as_deref().unwrap_or_default())
-                )
-            });
+            let bad = points.clone().filter_map(|point| crashed(evidence, point));
             list(&mut text, "NOT SAFE", bad);
             let good = points.filter(|point| point.problem.is_none()).count();
             let told = format!("in {good} steps, and run again: it came to the same");
@@ -108,7 +101,19 @@ impl Contract {
     }
 }
 
-/// The longest lock of each relation that keeps writers out, the longest first. An index whose table is among them is not
+/// What is otherwise after an upgrade that was killed, in a sentence; escaped. None when it came to the same.
+pub(super) fn crashed(evidence: &Evidence, point: &CrashPoint) -> Option<String> {
+    let problem = point.problem.as_deref()?;
+    let step = evidence.steps.get(point.step).map_or("?", |step| &step.step);
+    Some(format!(
+        "killed in {} after statement {}, and run again: {}",
+        escape(step),
+        point.statement,
+        escape(problem)
+    ))
+}
+
+/// The longest locks of each relation that keep writers out, the longest first. An index whose table is among them is not
 /// told.
 pub(super) fn blocks(evidence: &Evidence) -> Vec<&HeldLock> {
     let locks = evidence.longest_locks(KeepsOut::Writers);

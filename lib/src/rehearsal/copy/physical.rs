@@ -96,7 +96,7 @@ pub(super) fn make(
 /// What the copied data needs to be started, and what the upgrade's own writing depends on.
 fn settings(production: &mut Connection) -> Result<Vec<(String, String)>> {
     let rows = production.query(
-        "select name, setting from pg_settings where name in ('max_prepared_transactions', \
+        "select name, setting from pg_settings where name in ('full_page_writes', 'max_prepared_transactions', \
          'track_commit_timestamp', 'wal_level', 'wal_log_hints') \
          union all select 'max_locks_per_transaction', \
          greatest(current_setting('max_locks_per_transaction')::int4, 512)::text \

@@ -39,7 +39,8 @@ pub(super) fn estimates(contract: &Contract) -> Vec<Estimate> {
             name: "Write-ahead log",
             value: format!("about {}", bytes(wal)),
             meaning: "What the copy wrote. Whole pages are logged once after each checkpoint, so that production may write \
-                      several times as much where rows all over large tables change. Archive and replicas get all of it."
+                      several times as much where rows all over large tables change. In a server that others use too, theirs \
+                      is counted with it. Archive and replicas get all of it."
                 .to_owned(),
         },
         Estimate {

@@ -3,7 +3,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
 use crate::rehearsal::contract::ContractStep;
-use crate::rehearsal::evidence::Rewrite;
+use crate::rehearsal::crash::CrashPoint;
+use crate::rehearsal::evidence::{HeldLock, Rewrite};
 
 fn contract(steps: usize) -> Contract {
     let names = (1..=steps).map(|number| {
@@ -88,6 +89,44 @@ fn nothing_due_and_nothing_measured_is_a_page_too() {
 }
 
 #[test]
+fn an_upgrade_that_must_not_be_interrupted_is_no_clean_one() {
+    let mut contract = contract(2);
+    contract.clean = false;
+    let point = |step, problem: Option<&str>| CrashPoint {
+        step,
+        statement: 3,
+        problem: problem.map(str::to_owned),
+    };
+    contract.crashes = Some(Crashes {
+        points: vec![point(0, None), point(1, Some("public.<t> has 3 rows more"))],
+        not_tried: Vec::new(),
+    });
+    let html = contract.to_html(&HtmlOptions::default());
+    assert!(
+        html.contains("<h1 class=\"differ\">An upgrade that is killed and run again does not come to the same</h1>")
+    );
+    assert!(html.contains("killed in 1.2.0 step after statement 3, and run again: public.&#60;t&#62; has 3 rows more"));
+    assert!(html.contains("was killed in 2 steps, and run again. 1 time it came to the same;"));
+    contract.crashes = None;
+    let html = contract.to_html(&HtmlOptions::default());
+    assert!(html.contains(">The upgraded copy is not what it must be</h1>"));
+    assert!(!html.contains("id=\"killed\"") && html.contains("pum test --crash"));
+}
+
+#[test]
+fn how_it_was_copied_is_told() {
+    let mut contract = contract(1);
+    contract.copy.method = CopyMethod::Physical;
+    let html = contract.to_html(&HtmlOptions::default());
+    assert!(html.contains("with pg_basebackup") && !html.contains("<li>Bloat: "));
+    contract.copy.method = CopyMethod::Restore;
+    contract.copy.schema_only = true;
+    let html = contract.to_html(&HtmlOptions::default());
+    assert!(html.contains("dumped and restored without rows") && html.contains("<li>Bloat: "));
+    assert!(html.contains("<b>Warning</b> the copy has no rows: "));
+}
+
+#[test]
 fn the_age_is_told() {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + 2 * 86_400 + 3 * 3_600);
     let html = contract(1).to_html(&HtmlOptions { moment: Some(now) });
@@ -122,15 +161,15 @@ fn of_many_relations_those_are_drawn_that_keep_others_out_longest() {
     let timeline = Timeline::of(&contract.evidence).unwrap();
     assert_eq!(
         (timeline.rows.len(), timeline.more, timeline.locks.len()),
-        (40, 60, 100)
+        (25, 75, 100)
     );
-    assert_eq!(timeline.rows[0].name, "public.t060");
-    assert_eq!(timeline.rows[39].name, "public.t099");
+    assert_eq!(timeline.rows[0].name, "public.t075");
+    assert_eq!(timeline.rows[24].name, "public.t099");
     // Upon 99 ms it begins, and lasts 100 ms: 199 ms are the whole width.
-    let bar = &timeline.rows[39].bars[0];
+    let bar = &timeline.rows[24].bars[0];
     assert_eq!((&*bar.x, &*bar.width), ("49.749%", "50.251%"));
     let html = contract.to_html(&HtmlOptions::default());
-    assert!(html.contains("60 more are in the table"));
+    assert!(html.contains("75 more are in the table"));
     assert!(html.contains("<summary>90 more</summary>"));
     assert!(
         html.contains("<b>100 ms</b> <span>is the longest that readers and writers are kept out: public.t099</span>")
@@ -139,16 +178,18 @@ fn of_many_relations_those_are_drawn_that_keep_others_out_longest() {
 
 #[test]
 fn a_lock_of_an_index_stands_in_the_row_of_its_table() {
-    let mut evidence = Evidence {
+    let of_table = |relation: &str, table: &str| HeldLock {
+        table: Some(table.to_owned()),
+        ..lock(relation, 2, 3)
+    };
+    let evidence = Evidence {
         locks: vec![
             lock("public.t", 0, 10),
-            lock("public.t_b", 2, 3),
-            lock("public.u_b", 2, 3),
+            of_table("public.t_b", "public.t"),
+            of_table("public.u_b", "public.u"),
         ],
         ..Evidence::default()
     };
-    evidence.locks[1].table = Some("public.t".to_owned());
-    evidence.locks[2].table = Some("public.u".to_owned());
     let timeline = Timeline::of(&evidence).unwrap();
     let rows: Vec<_> = timeline.rows.iter().map(|row| (&*row.name, row.bars.len())).collect();
     assert_eq!(rows, [("public.t", 2), ("public.u_b", 1)]);

@@ -8,8 +8,8 @@ use crate::rehearsal::evidence::{Evidence, HeldLock, KeepsOut, Waiter};
 use crate::rehearsal::text::duration;
 use crate::report::escape::escape;
 
-/// How many relations are drawn, those that others are kept out of longest.
-const DRAWN: usize = 40;
+/// How many relations are drawn, those that others are kept out of longest: as many as a sheet of paper has room for.
+const DRAWN: usize = 25;
 /// Heights in pixels: of a row, of the lines above the rows (numbers of steps) and below (times).
 pub(super) const ROW: usize = 30;
 pub(super) const HEAD: usize = 24;
