@@ -222,11 +222,7 @@ fn the_page_of_a_rehearsal_works_in_a_browser_and_nothing_in_it_is_run() {
 
     // What else was planted.
     let blocks = texts(&browser, ".blocks article").join("\n");
-    for words in [
-        "delta_1.1.0_do.sql",
-        "AccessExclusiveLock, given back before",
-        "line 1",
-    ] {
+    for words in ["delta_1.1.0_do.sql", "AccessExclusiveLock, given back before", "line 1"] {
         assert!(blocks.contains(words), "{words}: {blocks}");
     }
     assert!(
