@@ -143,7 +143,12 @@ fn what_killed_copies_leave_is_found_and_removed() {
         assert_eq!(left_in(temporary.path()), Vec::<String>::new(), "{arguments:?}");
     }
     let after = production.value("select string_agg(datname, ',' order by datname) from pg_database");
-    assert_eq!(after, before.replace("town", "town,town_copy"));
+    // Ctrl-C comes before or after the copy by template is there; half of one never is.
+    assert_eq!(after.replace(",town_copy", ""), before);
+    assert_eq!(
+        production.value("select count(*)::text from pg_database where not datallowconn and datname <> 'template0'"),
+        "0"
+    );
 }
 
 /// A small disk, while the value lives. Only root can make one.
