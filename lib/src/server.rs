@@ -82,7 +82,7 @@ impl Server {
         let (initdb, postgres) = server_programs(options)?;
         let user = service_user()?;
         let directory = PrivateDirectory::of(user.as_ref())?;
-        make_cluster(directory.path(), &initdb, user.as_ref())?;
+        make_cluster(&directory, &initdb, user.as_ref())?;
         run.go_on()?;
         configure(directory.path(), &options.settings)?;
         Server::open(directory, &postgres, [SUPERUSER, "postgres"], run)
@@ -138,6 +138,8 @@ impl Server {
     fn open(directory: PrivateDirectory, postgres: &Path, session: [&str; 2], run: &Run) -> Result<Server> {
         let [user, database] = session;
         let mut process = spawn(directory.path(), postgres, service_user()?.as_ref())?;
+        // Until its own file with its number is there.
+        directory.note(process.id());
         let first = target(directory.path(), user, database);
         match wait_until_ready(directory.path(), &first, &mut process, run) {
             Ok(version) => Ok(Server {
@@ -271,11 +273,17 @@ fn command(program: &Path, user: Option<&ServiceUser>) -> Command {
     command
 }
 
-fn make_cluster(directory: &Path, initdb: &Path, user: Option<&ServiceUser>) -> Result<()> {
+fn make_cluster(directory: &PrivateDirectory, initdb: &Path, user: Option<&ServiceUser>) -> Result<()> {
     let output = command(initdb, user)
         .args(["-N", "-A", "trust", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-D"])
-        .arg(directory.join(DATA))
-        .output()
+        .arg(directory.path().join(DATA))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .and_then(|process| {
+            directory.note(process.id());
+            process.wait_with_output()
+        })
         .map_err(|error| Error::io(format_args!("cannot run \"{}\"", initdb.display()), &error))?;
     if output.status.success() {
         return Ok(());

@@ -98,6 +98,7 @@ impl PrivateDirectory {
         let base = base();
         let describe = |error: &std::io::Error| Error::io("cannot make a private directory", error);
         // Under another name until it is locked: who looks for orphans must not take it for one.
+        let making = announce(&base);
         let directory = tempfile::Builder::new()
             .prefix(&format!(".{PREFIX}"))
             .permissions(fs::Permissions::from_mode(0o700))
@@ -113,6 +114,7 @@ impl PrivateDirectory {
         fs::rename(directory.path(), &path).map_err(|error| describe(&error))?;
         // Nothing is left under the first name.
         let _ = directory.keep();
+        drop(making);
         Ok(PrivateDirectory { path, _owned: owned })
     }
 
@@ -147,7 +149,7 @@ impl Drop for PrivateDirectory {
 /// Ends and removes what is in directories whose process is gone: their owner file can be locked.
 fn remove_orphans() {
     for base in [std::env::temp_dir(), PathBuf::from("/tmp")] {
-        let Ok(entries) = fs::read_dir(base) else {
+        let Ok(entries) = fs::read_dir(&base) else {
             continue;
         };
         for entry in entries.flatten() {
@@ -156,20 +158,46 @@ fn remove_orphans() {
             if name.starts_with(PREFIX) {
                 remove_orphan(&entry.path());
             } else if name.strip_prefix('.').is_some_and(|name| name.starts_with(PREFIX)) {
-                remove_unlocked(&entry.path());
+                remove_unlocked(&base, &entry.path());
             }
         }
     }
 }
 
-/// Removes a directory whose maker was killed before it was locked. That takes no time, so an old one is an orphan.
-fn remove_unlocked(directory: &Path) {
-    let Ok(found) = fs::symlink_metadata(directory) else {
+/// Says that a directory is being made and not locked yet, as long as the value lives.
+fn announce(base: &Path) -> Option<File> {
+    let making = File::open(base).ok()?;
+    // Who removes takes it for a moment. Should somebody else hold it for longer, it is done without.
+    for _ in 0..100 {
+        if flock(&making, FlockOperation::NonBlockingLockShared).is_ok() {
+            return Some(making);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}
+
+/// Removes a directory whose maker was killed before it was locked: while nobody is making one.
+fn remove_unlocked(base: &Path, directory: &Path) {
+    let Ok(making) = File::open(base) else {
         return;
     };
-    let age = found.modified().ok().and_then(|modified| modified.elapsed().ok());
-    if found.is_dir() && found.uid() == geteuid().as_raw() && age.is_some_and(|age| age > Duration::from_secs(60)) {
-        let _ = fs::remove_dir_all(directory);
+    if flock(&making, FlockOperation::NonBlockingLockExclusive).is_err() {
+        return;
+    }
+    // Looked at only now: it may have been made, and got its name.
+    if fs::symlink_metadata(directory).is_ok_and(|found| found.is_dir() && found.uid() == geteuid().as_raw()) {
+        remove(directory);
+    }
+}
+
+/// Removes a directory in which a program that is ending may still write.
+fn remove(directory: &Path) {
+    for _ in 0..20 {
+        if fs::remove_dir_all(directory).is_ok() || !directory.exists() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -191,7 +219,7 @@ fn remove_orphan(directory: &Path) {
             end(pid);
         }
     }
-    let _ = fs::remove_dir_all(directory);
+    remove(directory);
 }
 
 fn end(pid: Pid) {
