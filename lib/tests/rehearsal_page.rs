@@ -282,33 +282,13 @@ fn the_page_of_a_rehearsal_works_in_a_browser_and_nothing_in_it_is_run() {
     assert_eq!(browser.ask("window.folded"), 0);
     browser.emulate("screen", "light");
 
-    // Nothing of what the databases and the files hold became more than text.
-    assert_eq!(browser.ask("typeof window.pwned"), "undefined");
-    assert_eq!(browser.ask("document.scripts.length"), 1);
-    assert_eq!(
-        browser.ask("document.querySelectorAll('img, [style], [onmouseover], [onerror], [onload]').length"),
-        0
-    );
     assert!(
         texts(&browser, ".names li")
             .iter()
             .any(|name| name.contains("<img src=x onerror=window.pwned=2>"))
     );
-    assert_eq!(
-        browser.call("GET", "/alert/text", &Value::Null)["error"],
-        "no such alert"
-    );
-    assert_eq!(browser.console(), json!([]), "the console is empty at the end");
-
-    // Were something injected, the policy of the page would not let it run.
-    browser.ask("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned=9\">')");
-    browser.post(
-        "/execute/async",
-        &json!({"script": "const s = document.createElement('script'); s.textContent = 'window.pwned=10'; \
-                           document.body.append(s); setTimeout(arguments[0], 300)", "args": []}),
-    );
-    assert_eq!(browser.ask("typeof window.pwned"), "undefined");
-    assert_ne!(browser.console(), json!([]), "the refusal is in the console");
+    assert_eq!(browser.ask("document.querySelectorAll('[style]').length"), 0);
+    browser.holds_nothing_but_text();
 
     // On a narrow screen only the timeline is scrolled sideways, and the names stay in sight.
     browser.width(380);

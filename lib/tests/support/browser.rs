@@ -205,6 +205,29 @@ impl Browser {
     pub fn console(&self) -> Value {
         self.post("/se/log", &json!({"type": "browser"}))
     }
+
+    /// Nothing of what the databases and the files hold became more than text, and were something injected, the policy of
+    /// the page would not let it run. Whatever could would set `window.pwned`.
+    pub fn holds_nothing_but_text(&self) {
+        assert_eq!(self.ask("typeof window.pwned"), "undefined");
+        assert_eq!(self.ask("document.scripts.length"), 1);
+        assert_eq!(
+            self.ask("document.querySelectorAll('img, [onmouseover], [onerror], [onload]').length"),
+            0
+        );
+        let alert = self.call("GET", "/alert/text", &Value::Null);
+        assert_eq!(alert["error"], "no such alert");
+        assert_eq!(self.console(), json!([]), "the console is empty at the end");
+
+        self.ask("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.pwned=9\">')");
+        self.post(
+            "/execute/async",
+            &json!({"script": "const s = document.createElement('script'); s.textContent = 'window.pwned=10'; \
+                               document.body.append(s); setTimeout(arguments[0], 300)", "args": []}),
+        );
+        assert_eq!(self.ask("typeof window.pwned"), "undefined");
+        assert_ne!(self.console(), json!([]), "the refusal is in the console");
+    }
 }
 
 impl Drop for Browser {
