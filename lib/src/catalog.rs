@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use crate::class::Class;
 use crate::connection::{Connection, Rows, ServerVersion, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fleet::DatabaseId;
 
 pub use filter::{Filter, Pattern};
 use moment::Moment;
@@ -233,8 +234,8 @@ impl fmt::Display for ObjectId {
 pub struct Catalog {
     target: String,
     server_version: ServerVersion,
-    /// Which database it is; empty when that is not known.
-    database: String,
+    /// Which database it is, when it was read from one.
+    database: Option<DatabaseId>,
     /// Whether the structure was changed while it was read, however often.
     torn: bool,
     kinds: BTreeMap<Kind, Objects>,
@@ -316,7 +317,7 @@ impl Catalog {
 
     /// Whether another catalog was read from the same database.
     pub(crate) fn is_of_the_same_database(&self, other: &Catalog) -> bool {
-        !self.database.is_empty() && self.database == other.database
+        self.database.is_some() && self.database == other.database
     }
 
     /// Whether the structure was changed while it was read, and some of its texts may be of a later moment than others.
@@ -377,7 +378,7 @@ impl Catalog {
         Catalog {
             target,
             server_version,
-            database: String::new(),
+            database: None,
             torn: false,
             kinds,
         }
@@ -399,7 +400,7 @@ fn read_here(connection: &mut Connection, filter: &Filter, begin: &str, end: &st
         .collect();
     let every: Vec<&str> = EVERY.iter().map(|(_, _, query)| *query).collect();
     let queries: Vec<&str> = every.into_iter().chain(read.iter().map(|kind| kind.query())).collect();
-    let mut message = format!("{begin}{SETTINGS}{}", moment::BEGIN);
+    let mut message = format!("{begin}{SETTINGS}{}", moment::begin());
     for query in &queries {
         message.push_str(";\n");
         for line in query.lines().filter(|line| !line.trim_start().starts_with("--")) {

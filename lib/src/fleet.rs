@@ -91,12 +91,11 @@ pub fn databases(server: &Target, pattern: &Pattern, run: &Run) -> Result<Vec<St
 
 /// Which database it is, whatever its names: two are equal when they are the same database of the same running server.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DatabaseId {
-    /// When the server was started, in microseconds. Another server was started at another moment, and a clone has the
-    /// system identifier of its original.
-    started: String,
-    oid: String,
-}
+pub struct DatabaseId(
+    // When the server was started, in microseconds, and the number of the database there. Another server was started at
+    // another moment, and a clone has the system identifier of its original.
+    String,
+);
 
 impl DatabaseId {
     /// Asks the database.
@@ -116,15 +115,16 @@ impl DatabaseId {
     /// ```
     pub fn read(target: &Target, run: &Run) -> Result<DatabaseId> {
         let mut connection = Connection::open(target, run)?;
-        let rows = connection.query(
-            "select (extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000000)::pg_catalog.int8::text, \
-             (select oid::text from pg_catalog.pg_database where datname = pg_catalog.current_database())",
-            &[],
-        )?;
-        let text = |column| rows.value(0, column).unwrap_or_default().to_owned();
-        Ok(DatabaseId {
-            started: text(0),
-            oid: text(1),
-        })
+        let rows = connection.query(&format!("select {}", DatabaseId::SQL), &[])?;
+        Ok(DatabaseId::told(rows.value(0, 0).unwrap_or_default()))
+    }
+
+    /// The expression that [`DatabaseId::told`] takes the value of.
+    pub(crate) const SQL: &str = "(extract(epoch from pg_catalog.pg_postmaster_start_time()) * 1000000)::pg_catalog.int8::text \
+         || ' ' || (select oid::text from pg_catalog.pg_database where datname = pg_catalog.current_database())";
+
+    /// From the value of [`DatabaseId::SQL`].
+    pub(crate) fn told(value: &str) -> DatabaseId {
+        DatabaseId(value.to_owned())
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::connection::{Connection, Rows};
 use crate::error::Result;
+use crate::fleet::DatabaseId;
 
 /// How many rows the catalogs have whose rows are described by functions.
 macro_rules! counts {
@@ -17,13 +18,14 @@ macro_rules! counts {
 }
 
 /// The query that begins the reading. It also sets for how long a lock is waited for, unless the user has said so.
-pub(super) const BEGIN: &str = concat!(
-    "select pg_catalog.txid_current_snapshot()::text, ",
-    counts!(),
-    ", pg_catalog.pg_postmaster_start_time()::text || ' ' || (select oid from pg_catalog.pg_database \
-     where datname = pg_catalog.current_database()), \
-     case pg_catalog.current_setting('lock_timeout') when '0' then pg_catalog.set_config('lock_timeout', '30s', true) end"
-);
+pub(super) fn begin() -> String {
+    format!(
+        "select pg_catalog.txid_current_snapshot()::text, {}, {}, case pg_catalog.current_setting('lock_timeout') \
+         when '0' then pg_catalog.set_config('lock_timeout', '30s', true) end",
+        counts!(),
+        DatabaseId::SQL
+    )
+}
 
 /// The query that ends it, in a snapshot of its own.
 pub(super) const END: &str = "; select pg_catalog.txid_current_snapshot()::text";
@@ -47,23 +49,22 @@ const CHANGED: &str = concat!(
          and not pg_catalog.txid_visible_in_snapshot(last.txid, snapshot.old)))::text"
 );
 
-/// What [`BEGIN`] and [`END`] told.
+/// What [`begin`] and [`END`] told.
 #[derive(Default)]
 pub(super) struct Moment {
     snapshot: String,
     counts: String,
-    /// What no other database has at the same time: when its server was started, and its number there.
-    pub(super) database: String,
+    pub(super) database: Option<DatabaseId>,
     end: Option<String>,
 }
 
 impl Moment {
     pub(super) fn begin(rows: &Rows) -> Moment {
-        let [snapshot, counts, database] = [0, 1, 2].map(|column| rows.value(0, column).unwrap_or_default().to_owned());
+        let [snapshot, counts] = [0, 1].map(|column| rows.value(0, column).unwrap_or_default().to_owned());
         Moment {
             snapshot,
             counts,
-            database,
+            database: rows.value(0, 2).map(DatabaseId::told),
             end: None,
         }
     }
