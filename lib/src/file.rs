@@ -90,6 +90,11 @@ pub fn write_file(path: &Path, text: &str) -> Result<()> {
     replace(path, "", |writer| writer.write_all(text.as_bytes()))
 }
 
+/// Bytes of a digest as hexadecimal digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;

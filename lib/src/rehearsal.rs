@@ -273,7 +273,7 @@ impl Flow<'_> {
         };
         let before = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let mut recorder = Recorder::start(&test, self.run)?;
-        let applied = upgrade_seen(&test, &upgrade_options, &plan, &mut recorder, self.run)?;
+        let applied = upgrade_seen(&test, &upgrade_options, Some(&plan), Some(&mut recorder), self.run)?;
         let mut evidence = recorder.end()?;
         let after = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let (data, sequences, not_told) = before.changes(&after);

@@ -280,38 +280,23 @@ pub fn plan(target: &Target, options: &UpgradeOptions, run: &Run) -> Result<Plan
 /// # Errors
 /// Every error says what is applied and recorded and what is not; the next run goes on from there.
 pub fn upgrade(target: &Target, options: &UpgradeOptions, expected: Option<&Plan>, run: &Run) -> Result<Applied> {
-    let deltas = Deltas::read(&options.directories)?;
-    let mut lock = Lock::take(target, &options.table, options.wait, run)?;
-    upgrade_under(
-        &mut lock,
-        target,
-        &deltas,
-        options,
-        expected.map(Agreed::from),
-        None,
-        run,
-    )
+    upgrade_seen(target, options, expected, None, run)
 }
 
-/// The same, while somebody looks on.
+/// The same, while somebody may look on.
 pub(crate) fn upgrade_seen(
     target: &Target,
     options: &UpgradeOptions,
-    expected: &Plan,
-    witness: &mut dyn Witness,
+    expected: Option<&Plan>,
+    witness: Option<&mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
     let deltas = Deltas::read(&options.directories)?;
     let mut lock = Lock::take(target, &options.table, options.wait, run)?;
-    upgrade_under(
-        &mut lock,
-        target,
-        &deltas,
-        options,
-        Some(expected.into()),
-        Some(witness),
-        run,
-    )
+    let agreed = expected.map(Agreed::from);
+    // Borrowed anew, for no longer than the lock lives.
+    let witness = witness.map(|witness| witness as &mut dyn Witness);
+    upgrade_under(&mut lock, target, &deltas, options, agreed, witness, run)
 }
 
 /// What must be carried out, and nothing else.

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use crate::dump::Format;
 use crate::dump::child::{Child, Ended, command};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::hexadecimal;
 use crate::run::Run;
 
 /// A dump on the disk.
@@ -330,7 +331,7 @@ fn sha256(path: &Path, run: &Run) -> Result<String> {
         }
         hash.update(&buffer[..read]);
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 /// The lines of a checksum file without the name of the dump.

@@ -20,7 +20,7 @@ use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expectation::{not_of_the_form, other_form};
-use crate::file;
+use crate::file::{self, hexadecimal};
 use crate::history::{History, TableName};
 use crate::preflight::Preflight;
 use crate::run::{Event, Run};
@@ -476,7 +476,7 @@ pub(super) fn structure_filter(table: &TableName) -> Filter {
 }
 
 fn variables_digest(variables: &Variables) -> String {
-    hexadecimal(&format!("{variables:?}"))
+    sha256(&format!("{variables:?}"))
 }
 
 /// Of all that the rows say; the same for a table that is not there.
@@ -499,15 +499,15 @@ pub(super) fn history_digest(history: Option<&History>) -> String {
             )
         )
     };
-    hexadecimal(&rows.iter().map(row).collect::<Vec<_>>().join("\n"))
+    sha256(&rows.iter().map(row).collect::<Vec<_>>().join("\n"))
 }
 
 fn digest(document: &Value) -> String {
-    hexadecimal(&document.to_string())
+    sha256(&document.to_string())
 }
 
-fn hexadecimal(text: &str) -> String {
-    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+fn sha256(text: &str) -> String {
+    hexadecimal(&Sha256::digest(text))
 }
 
 /// A duration in words: the two largest units.

@@ -179,7 +179,7 @@ impl CrashRehearsal<'_> {
             session: 0,
             killed: false,
         };
-        let outcome = upgrade_seen(&clone, self.options, self.plan, &mut killer, &quiet);
+        let outcome = upgrade_seen(&clone, self.options, Some(self.plan), Some(&mut killer), &quiet);
         self.run.go_on()?;
         let killed = killer.killed;
         drop(killer);

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use md5::{Digest, Md5};
 
-use super::source::{Hashes, hexadecimal};
+use super::source::Hashes;
 use crate::error::{Error, Result};
+use crate::file::hexadecimal;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

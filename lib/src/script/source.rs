@@ -8,6 +8,7 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, ErrorKind, Location, Result};
+use crate::file::hexadecimal;
 
 /// How much is read at once; it grows with the statement that does not fit.
 const CHUNK: usize = 64 * 1024;
@@ -308,8 +309,4 @@ impl Hashes {
             length: self.length,
         }
     }
-}
-
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

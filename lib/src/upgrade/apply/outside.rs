@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::hexadecimal;
 use crate::history::record;
 use crate::run::{Event, Run};
 use crate::script::{Script, Statement};
@@ -140,8 +141,7 @@ impl Texts {
     fn add(&mut self, statement: &Statement) -> String {
         self.0.update((statement.text().len() as u64).to_be_bytes());
         self.0.update(statement.text());
-        let digest = self.0.clone().finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hexadecimal(&self.0.clone().finalize())
     }
 }
 
