@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use browser::Browser;
 use pum::{Connection, Filter, HtmlOptions, Run, Target, check};
-use serde_json::{Value, json};
+use serde_json::json;
 
 fn database(script: &str) -> Target {
     let target = support::database("page");
