@@ -11,7 +11,7 @@ use pum::{
     BaselineOptions, Connection, Contract, Expected, HtmlOptions, KeepsOut, RehearsalOptions, Run, TableName,
     UpgradeOptions, baseline, rehearse,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 const HOSTILE: &str = "\"<script>window.pwned=1</script>\".\"\"\"></title></svg><img src=x onerror=window.pwned=2>\"";
 
