@@ -25,13 +25,14 @@ if [[ -f $what ]]; then
 else
     python3 "$here/synthetic.py" "$what" >"$work/schema.sql"
 fi
-start_cluster "$work/server" "shared_buffers = 256MB" "max_locks_per_transaction = 1024"
+start_cluster "$work/server" "shared_buffers = 256MB" "max_locks_per_transaction = 1024" "autovacuum = off"
 
-# Three databases from one script; one is changed a little, and one more went through a dump.
-for database in left right changed restored; do
+# Databases from one script; one is changed a little, one went through a dump, and two are never analyzed, as one that was
+# just built.
+for database in left right changed restored new newer; do
     createdb "$database"
 done
-for database in left right changed; do
+for database in left right changed new newer; do
     psql -X -q -v ON_ERROR_STOP=1 -d "$database" -f "$work/schema.sql" >/dev/null
 done
 pg_dump --schema-only left | psql -X -q -v ON_ERROR_STOP=1 -d restored >/dev/null
@@ -96,6 +97,8 @@ measure --a "pg_dump -s, both at once, diff" "$(pg_dump_of_both left changed)" \
     --b "pum check" "$(pum_check left changed)"
 echo "two that are the same:"
 measure --ratio 1.15 --a "pum check" "$(pum_check left right)" --b "psql, both at once" "$(psql_on_both left right)"
+echo "two that nobody has analyzed yet:"
+measure --ratio 2 --a "pum check" "$(pum_check new newer)" --b "analyzed" "$(pum_check left right)"
 echo "against its restored dump, where definitions are spelt otherwise and parsed again:"
 measure --a "pum check" "$(pum_check left restored)" --b "psql, both at once" "$(psql_on_both left restored)"
 
