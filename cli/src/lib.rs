@@ -35,6 +35,12 @@ pub(crate) enum Exit {
 const FAILURE: u8 = 1;
 /// Wrong usage, and a `check` that could not tell.
 const USAGE: u8 = 2;
+/// A safety check of pum said no; nothing was changed.
+const REFUSED: u8 = 3;
+/// Another run holds the lock.
+const LOCKED: u8 = 5;
+/// There is no connection, or it was lost in the middle; what happened is known and told.
+const CONNECTION: u8 = 6;
 /// The connection was lost in COMMIT, and nobody knows whether it happened.
 const OUTCOME_UNKNOWN: u8 = 7;
 /// What the number of the signal that ended the run is added to, as shells do.
@@ -44,7 +50,8 @@ const INTERRUPT: u8 = 2;
 /// Runs the command. `words` are those of the command line, the first one the program's name.
 ///
 /// The result is what the process has to end with: 0 fine, 1 differences or failure, 2 wrong usage (and `check`
-/// could not tell), 7 the outcome is not known, 128 and the number of the signal that ended the run.
+/// could not tell), 3 refused, 5 locked by another run, 6 no connection, 7 the outcome is not known, 128 and the number
+/// of the signal that ended the run.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     let pum = match Pum::try_parse_from(arguments::spelled_out(words)) {
         Ok(pum) => pum,
@@ -99,6 +106,9 @@ fn ended(terminal: &Terminal, outcome: Result<Exit>) -> u8 {
 fn failure(error: &Error) -> u8 {
     match error.kind() {
         ErrorKind::Usage => USAGE,
+        ErrorKind::Refused => REFUSED,
+        ErrorKind::Locked => LOCKED,
+        ErrorKind::Connection | ErrorKind::PasswordNeeded | ErrorKind::ConnectionLost => CONNECTION,
         ErrorKind::OutcomeUnknown => OUTCOME_UNKNOWN,
         ErrorKind::Cancelled => SIGNAL + INTERRUPT,
         _ => FAILURE,

@@ -20,6 +20,8 @@ pub enum ErrorKind {
     Server,
     /// A safety check of pum said no, and nothing was changed.
     Refused,
+    /// A check of pum stopped an upgrade that was under way; [`Error::state`] says what is applied and what is not.
+    Stopped,
     /// Another run holds the lock.
     Locked,
     /// The run was cancelled, and what was under way was rolled back.

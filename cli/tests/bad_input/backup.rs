@@ -44,7 +44,7 @@ fn a_place_that_cannot_be_written() {
     for (file, why) in &files {
         place
             .pum(&["dump", "-p", &target.name(), text(file)])
-            .fails(1)
+            .fails(if file.exists() { 3 } else { 1 })
             .says(&[text(file), why])
             .helps(&[]);
     }
@@ -59,7 +59,7 @@ fn an_earlier_backup_outlives_a_dump_that_fails() {
     let before = (fs::read(&file).unwrap(), place.files());
     place
         .pum(&["dump", "-p", &target.with("dbname", "not_there").name(), &file])
-        .fails(1)
+        .fails(6)
         .says(&["does not exist", "was not touched"]);
     assert_eq!((fs::read(&file).unwrap(), place.files()), before);
 }
@@ -158,7 +158,7 @@ fn a_file_that_is_no_whole_backup() {
             let before = contents(&target);
             place
                 .pum(&[&["restore", "-p", &target.name()][..], more, &[text(&broken)]].concat())
-                .fails(1)
+                .fails(3)
                 .says(&[text(&broken), why])
                 .helps(&[]);
             assert_eq!(contents(&target), before, "{name} {more:?}");
@@ -170,7 +170,7 @@ fn a_file_that_is_no_whole_backup() {
     let before = contents(&target);
     place
         .pum(&["restore", "-p", &target.name(), &file])
-        .fails(1)
+        .fails(3)
         .says(&["damaged or not complete"])
         .helps(&[]);
     assert_eq!(contents(&target), before);
@@ -181,18 +181,18 @@ fn a_file_that_is_missing_or_something_else() {
     let place = Place::new();
     place.write("photo.backup", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
     fs::create_dir(place.path("empty")).unwrap();
-    for (file, why) in [
-        ("missing.backup", "No such file"),
-        ("photo.backup", "is no dump of PostgreSQL"),
-        ("empty", "holds no dump"),
-        ("/dev/null", ""),
+    for (file, code, why) in [
+        ("missing.backup", 1, "No such file"),
+        ("photo.backup", 3, "is no dump of PostgreSQL"),
+        ("empty", 3, "holds no dump"),
+        ("/dev/null", 3, ""),
     ] {
         for more in [&[][..], &["-x"]] {
             let target = empty_database("something");
             let before = contents(&target);
             place
                 .pum(&[&["restore", "-p", &target.name()][..], more, &[file]].concat())
-                .fails(1)
+                .fails(code)
                 .says(&[file, why]);
             assert_eq!(contents(&target), before);
         }
@@ -213,7 +213,7 @@ fn a_plain_backup_that_was_cut_off() {
     let before = contents(&target);
     place
         .pum(&["restore", "-p", &target.name(), text(&cut)])
-        .fails(1)
+        .fails(3)
         .says(&[text(&cut), "not complete"])
         .helps(&[]);
     assert_eq!(contents(&target), before);
@@ -226,19 +226,19 @@ fn a_database_that_is_missing_or_not_empty() {
     let before = contents(&target);
     place
         .pum(&["restore", "-p", &target.name(), &file])
-        .fails(1)
+        .fails(3)
         .says(&["holds"])
         .helps(&["--clean", "--into-existing"]);
     place
         .pum(&["restore", "--create", "-p", &target.name(), &file])
-        .fails(1)
+        .fails(3)
         .says(&["exists already"])
         .helps(&[]);
     assert_eq!(contents(&target), before);
     let missing = target.with("dbname", "not_there_yet");
     place
         .pum(&["restore", "-p", &missing.name(), &file])
-        .fails(1)
+        .fails(6)
         .says(&["\"not_there_yet\" does not exist"])
         .helps(&["create"]);
 }

@@ -20,7 +20,7 @@ fn an_unknown_service() {
         let words = [words, &["water_prodd"]].concat();
         place
             .pum(&words)
-            .fails(1)
+            .fails(6)
             .says(&["the service \"water_prodd\" is not defined"])
             .helps(&["[water_prodd]", ".pg_service.conf"]);
     }
@@ -38,7 +38,7 @@ fn a_broken_service_file() {
     place.write(".pg_service.conf", "[water_prod]\nhost=a\nhots=b\n");
     place
         .pum(&["info", "-t", TABLE, "-d", "deltas", "-p", "water_prod"])
-        .fails(1)
+        .fails(6)
         .says(&["water_prod", ".pg_service.conf", "line 3"])
         .helps(&["correct"]);
 }
@@ -52,7 +52,7 @@ fn a_wrong_password() {
     for words in COMMANDS.iter().take(4) {
         let ended = place
             .pum(&[words, &[wrong.as_str()][..]].concat())
-            .fails(1)
+            .fails(6)
             .says(&[&format!("password authentication failed for user \"{LOCKED_ROLE}\"")])
             .helps(&["password"]);
         assert!(!ended.stderr.contains("not-this"), "{ended:#?}");
@@ -67,13 +67,13 @@ fn a_password_that_nobody_can_be_asked_for() {
     for words in COMMANDS.iter().take(4) {
         place
             .pum(&[words, &[target.name().as_str()][..]].concat())
-            .fails(1)
+            .fails(6)
             .says(&["needs a password"])
             .helps(&[".pgpass", "PGPASSWORD"]);
     }
     place
         .pum(&["info", "-t", TABLE, "-d", "deltas", "-W", "-p", &target.name()])
-        .fails(1)
+        .fails(6)
         .says(&["needs a password"])
         .helps(&["no terminal", ".pgpass"]);
 }
@@ -91,7 +91,7 @@ fn a_passfile_is_read_and_one_that_others_may_read_is_not() {
     std::fs::set_permissions(&passfile, std::fs::Permissions::from_mode(0o644)).unwrap();
     place
         .pum(&words)
-        .fails(1)
+        .fails(6)
         .says(&["needs a password"])
         .helps(&["chmod 0600"]);
 }
@@ -103,7 +103,7 @@ fn no_such_database() {
     for words in COMMANDS {
         place
             .pum(&[words, &[target.name().as_str()][..]].concat())
-            .fails(1)
+            .fails(6)
             .says(&["database \"not_there\" does not exist"])
             .helps(&["psql -l", "createdb"]);
     }
@@ -126,7 +126,7 @@ fn the_server_is_away() {
         for words in COMMANDS {
             place
                 .pum(&[words, &[target][..]].concat())
-                .fails(1)
+                .fails(6)
                 .says(&["cannot connect to"])
                 .helps(&["check that the server runs"]);
         }

@@ -115,7 +115,7 @@ fn a_command_that_needs_the_header() {
         ]);
         place
             .refused_upgrade(&target, &[])
-            .fails(1)
+            .fails(3)
             .says(&[words, "state: nothing was changed"])
             .points_at("deltas/delta_1.2.0_b.sql:2:1", line)
             .helps(&["-- pum: no-transaction"]);
@@ -135,7 +135,7 @@ fn a_delta_that_ends_its_transaction() {
         let place = Place::with_deltas(&[("delta_1.1.0_a.sql", &format!("create table public.a();\n{line}\n"))]);
         place
             .refused_upgrade(&target, &[])
-            .fails(1)
+            .fails(3)
             .says(&["transaction", "state: nothing was changed"])
             .points_at("deltas/delta_1.1.0_a.sql:2:1", line)
             .helps(&["take BEGIN, COMMIT and ROLLBACK out"]);

@@ -91,7 +91,7 @@ fn test_is_production_by_another_name() {
                 ];
                 place
                     .pum(&[command, &words].concat())
-                    .fails(1)
+                    .fails(3)
                     .says(&[what, "production was only read"])
                     .helps(&["name another database"]);
                 assert_eq!(contents(&production), before);
@@ -113,7 +113,7 @@ fn test_is_production_by_another_name() {
     ];
     place
         .pum(&[&["test"][..], &words].concat())
-        .fails(1)
+        .fails(3)
         .says(&["the comparison database is the test database"])
         .helps(&[]);
 }
@@ -140,7 +140,7 @@ fn the_test_database_is_somebody_elses() {
             "-d",
             "deltas",
         ])
-        .fails(1)
+        .fails(3)
         .says(&["holds something that pum did not make", "production was only read"])
         .helps(&["--overwrite-test"]);
     assert_eq!((contents(&test), contents(&production)), before);
@@ -216,12 +216,12 @@ fn a_standby_as_target() {
     let place = Place::with_deltas(&[("delta_1.1.0_a.sql", "create table public.a();")]);
     place
         .refused_upgrade(&target, &[])
-        .fails(1)
+        .fails(3)
         .says(&["is a standby server", "state: nothing was changed"])
         .helps(&["primary"]);
     place
         .pum(&["baseline", "-p", &target.name(), "-t", TABLE, "-b", "2.0.0"])
-        .fails(1)
+        .fails(3)
         .says(&["is a standby server"])
         .helps(&["primary"]);
     // What only reads, works.
@@ -235,7 +235,7 @@ fn a_standby_as_target() {
         .succeeds();
     place
         .pum(&["restore", "-p", &empty.name(), "water.backup"])
-        .fails(1)
+        .fails(3)
         .says(&["standby"])
         .helps(&["primary"]);
     place
@@ -251,7 +251,7 @@ fn a_standby_as_target() {
             "-d",
             "deltas",
         ])
-        .fails(1)
+        .fails(3)
         .says(&["is a standby server"])
         .helps(&["primary", "pum test"]);
 }

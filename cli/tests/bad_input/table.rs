@@ -10,7 +10,7 @@ fn no_upgrades_table() {
     for command in ["info", "upgrade"] {
         place
             .pum(&[command, "-p", &target.name(), "-t", TABLE, "-d", "deltas"])
-            .fails(1)
+            .fails(3)
             .says(&["has no upgrades table water_sys.upgrades"])
             .helps(&["pum baseline", "-b X.Y.Z"]);
     }
@@ -26,7 +26,7 @@ fn no_upgrades_table() {
             "-d",
             "deltas",
         ])
-        .fails(1)
+        .fails(3)
         .says(&["error: "]);
     assert_eq!(contents(&target), before);
 }
@@ -107,7 +107,7 @@ fn something_else_has_the_name_of_the_table() {
         ] {
             place
                 .pum(&[words, &["-p", &target.name(), "-t", name]].concat())
-                .fails(1)
+                .fails(3)
                 .says(&[name, why])
                 .helps(&["-t"]);
         }
@@ -150,7 +150,7 @@ fn an_old_table_is_read_and_extended() {
     );
     place
         .pum(&[&["upgrade"][..], &on].concat())
-        .fails(1)
+        .fails(3)
         .says(&["the row with id 1 of qwat_sys.info", "\"one\""])
         .helps(&["correct or delete that row"]);
 }
@@ -167,7 +167,7 @@ fn a_table_that_may_not_be_read_or_written() {
     let before = contents(&target);
     place
         .upgrade(&guest, &[])
-        .fails(1)
+        .fails(3)
         .says(&["water_guest may not read it"])
         .helps(&["GRANT USAGE ON SCHEMA", "water_guest"]);
     assert_eq!(contents(&target), before);
@@ -197,13 +197,13 @@ fn a_baseline_twice() {
     let place = Place::new();
     place
         .pum(&["baseline", "-p", &target.name(), "-t", TABLE, "-b", "1.0.0"])
-        .fails(1)
+        .fails(3)
         .says(&["has the baseline 1.0.0 already", "nothing was changed"])
         .helps(&["pum info"]);
     // The same number in another writing.
     place
         .pum(&["baseline", "-p", &target.name(), "-t", TABLE, "-b", "01.0.00"])
-        .fails(1)
+        .fails(3)
         .says(&["has the baseline 1.0.0 already"]);
     assert_eq!(contents(&target), before);
 }

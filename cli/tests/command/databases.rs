@@ -107,7 +107,7 @@ fn baseline_info_upgrade() {
     let info = place.run(&format!("info -p {db}")).with(0).out;
     assert!(info.contains("changed since applied"), "{info}");
     assert!(info.contains("deltas/delta_1.3.0_a.b.sql"), "{info}");
-    let refused = place.run(&format!("upgrade -p {db}")).with(1);
+    let refused = place.run(&format!("upgrade -p {db}")).with(3);
     assert!(refused.err.contains("delta_1.3.0_a.b.sql"), "{}", refused.err);
     let allowed = place.run(&format!("upgrade -p {db} --allow-near-misses")).with(0);
     assert!(allowed.err.contains("warning: "), "{}", allowed.err);
@@ -215,7 +215,7 @@ fn baseline_can_mark_deltas() {
         .with(0);
     let again = place
         .run(&format!("baseline -p {db} -t '\"My Sys\".info' -d deltas -b 1.1.0"))
-        .with(1);
+        .with(3);
     assert!(again.err.contains("has the baseline 1.1.0 already"), "{}", again.err);
 }
 
@@ -406,7 +406,7 @@ fn dump_and_restore() {
         let same = if number == 1 { "-N extra" } else { "" };
         place.run(&format!("check -p1 {db} -p2 {copy} {same}")).with(0);
         assert_eq!(ask(&copy, "select count(*)::text from water.pipe"), "1000");
-        let refused = place.run(&format!("restore -p {copy} {file}")).with(1);
+        let refused = place.run(&format!("restore -p {copy} {file}")).with(3);
         assert!(refused.err.contains("--clean"), "{}", refused.err);
         if *file != "water.sql" {
             place.run(&format!("restore -p {copy} --clean {file}")).with(0);
@@ -432,7 +432,7 @@ fn dump_and_restore() {
     place.write("broken.backup", "PGDMP and nothing more");
     place
         .run(&format!("restore -p {db} -x --into-existing broken.backup"))
-        .with(1);
+        .with(3);
     place.run(&format!("dump -p {db} no/where/water.backup")).with(1);
 }
 

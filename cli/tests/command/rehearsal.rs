@@ -164,14 +164,14 @@ fn what_must_not_be_is_refused() {
         .run(&format!(
             "test {line} -pt 'service={production} application_name=x' -pc {expected}"
         ))
-        .with(1);
+        .with(3);
     assert!(ended.err.contains("production"), "{}", ended.err);
     let ended = place.run(&format!("test {line}")).with(2);
     assert!(ended.err.contains("-pc"), "{}", ended.err);
     // A test database that holds something else.
     let test = place.database("refused_test");
     execute(&test, "create table public.mine (id int)");
-    place.run(&format!("test {line} -pt {test} -pc {expected}")).with(1);
+    place.run(&format!("test {line} -pt {test} -pc {expected}")).with(3);
     assert_eq!(
         ask(&test, "select pg_catalog.to_regclass('public.mine')::text"),
         "mine".replace("mine", "public.mine")
@@ -281,7 +281,7 @@ fn an_upgrade_that_cannot_succeed_does_not_begin() {
     let waits = "every COMMIT of the upgrade waits without end";
     let ended = place
         .run(&format!("upgrade -p '{name}' -t water_sys.info -d deltas"))
-        .with(1);
+        .with(3);
     for text in [waits, "state: nothing was changed", "help: bring the standby back"] {
         assert!(ended.err.contains(text), "{text}: {}", ended.err);
     }
@@ -290,7 +290,7 @@ fn an_upgrade_that_cannot_succeed_does_not_begin() {
             &format!("test-and-upgrade -pp '{name}' -pc {expected} -t water_sys.info -d deltas"),
             "y\n",
         )
-        .with(1);
+        .with(3);
     assert!(
         ended
             .out

@@ -174,6 +174,8 @@ impl<'a> Application<'a> {
                         "what the delta committed before it failed is in the database: make it safe to run again, or \
                          undo that by hand; then run pum again",
                     ),
+                    // No longer one that changed nothing.
+                    ErrorKind::Refused => error.with_kind(ErrorKind::Stopped),
                     _ => error,
                 };
                 Err(error.add_state(&state))
