@@ -22,7 +22,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use pum::{Class, Error, Expectations, Filter, KINDS, Pattern, Result, TableName, Target, Terms, UpgradeOptions};
 
 use crate::Exit;
-use crate::config::{Config, Role, Setting, Time, needed};
+use crate::config::{BUDGET_FACTORS, Config, Role, Setting, Time, needed};
 use crate::session::{Ask, Session};
 use crate::terminal::Colour;
 
@@ -233,18 +233,20 @@ pub(crate) struct Budget {
 }
 
 impl Budget {
-    pub(crate) fn terms(&self) -> Terms {
-        let default = Terms::default();
-        Terms {
-            factor: self.budget_factor.unwrap_or(default.factor),
-            ..default
+    /// # Errors
+    /// A value of the configuration is out of range.
+    pub(crate) fn terms(&self, config: &Config) -> Result<Terms> {
+        let mut terms = Terms::default();
+        if let Some(factor) = config.budget_factor(self.budget_factor)? {
+            terms.factor = factor.value;
         }
+        Ok(terms)
     }
 }
 
 fn factor(text: &str) -> std::result::Result<f64, String> {
     match text.parse() {
-        Ok(number) if (1.0..=1e6).contains(&number) => Ok(number),
+        Ok(number) if BUDGET_FACTORS.contains(&number) => Ok(number),
         _ => Err(format!("\"{text}\" is no number from 1 to 1000000")),
     }
 }

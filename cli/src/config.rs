@@ -210,6 +210,8 @@ impl Config {
             .with_hint("leave the key out, or write {deltas: true}"));
         }
         self.lock_timeout(None)?;
+        self.max_age(None)?;
+        self.budget_factor(None)?;
         self.copy(None)?;
         Ok(())
     }
@@ -362,12 +364,42 @@ impl Config {
     /// # Errors
     /// The file's value is no time.
     pub(crate) fn lock_timeout(&self, given: Option<Time>) -> Result<Option<Setting<Time>>> {
-        match (given, self.choose(None, self.file.lock_timeout.as_ref())) {
+        self.time("lock_timeout", given, self.file.lock_timeout.as_ref())
+    }
+
+    /// How old a rehearsal may be.
+    ///
+    /// # Errors
+    /// The file's value is no time.
+    pub(crate) fn max_age(&self, given: Option<Time>) -> Result<Option<Setting<Time>>> {
+        self.time("max_age", given, self.file.max_age.as_ref())
+    }
+
+    /// How many times as long as on the copy a step of production may take.
+    ///
+    /// # Errors
+    /// The file's value is out of range.
+    pub(crate) fn budget_factor(&self, given: Option<f64>) -> Result<Option<Setting<f64>>> {
+        let factor = self.choose(given, self.file.budget_factor.as_ref());
+        let factor = factor.map(|setting| {
+            setting.map(|number| match number {
+                number if BUDGET_FACTORS.contains(&number) => Ok(number),
+                number => Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("budget_factor: {number} is no number from 1 to 1000000"),
+                )),
+            })
+        });
+        factor.transpose()
+    }
+
+    fn time(&self, key: &str, given: Option<Time>, file: Option<&Spanned<String>>) -> Result<Option<Setting<Time>>> {
+        match (given, self.choose(None, file)) {
             (Some(given), _) => Ok(Some(command_line(given))),
             (None, Some(file)) => file
                 .map(|text| {
                     text.parse()
-                        .map_err(|message: String| Error::new(ErrorKind::Usage, format!("lock_timeout: {message}")))
+                        .map_err(|message: String| Error::new(ErrorKind::Usage, format!("{key}: {message}")))
                 })
                 .map(Some),
             (None, None) => Ok(None),
@@ -468,6 +500,9 @@ impl Config {
         }
     }
 }
+
+/// How many times as long as on the copy a step of production may take.
+pub(crate) const BUDGET_FACTORS: std::ops::RangeInclusive<f64> = 1.0..=1e6;
 
 /// The setting, or a sentence that says how to give it.
 ///

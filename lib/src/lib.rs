@@ -150,8 +150,8 @@ pub use rehearsal::evidence::{
     TableChange, Unforeseen, Wait, Waiter,
 };
 pub use rehearsal::{
-    CarriedOut, Contract, ContractStep, Copied, CopyMethod, CrashPoint, Crashes, Expected, NotCompared, Rehearsal,
-    RehearsalOptions, ServerFacts, Terms, rehearse, upgrade_rehearsed,
+    CarriedOut, Contract, ContractStep, Copied, CopyMethod, CrashPoint, Crashes, Expected, MissingRows, NotCompared,
+    Rehearsal, RehearsalOptions, ServerFacts, Terms, rehearse, upgrade_rehearsed,
 };
 pub use report::{Count, HtmlOptions, LeftOut, NotCounted, Report, Side, TextOptions};
 pub use rows::MoreRows;

@@ -7,6 +7,7 @@ mod crash;
 pub(crate) mod evidence;
 mod expected;
 mod html;
+mod missing_rows;
 #[cfg(test)]
 mod schema;
 mod text;
@@ -21,6 +22,7 @@ use crash::CrashRehearsal;
 pub use crash::{CrashPoint, Crashes};
 use evidence::{Data, Evidence, Recorder};
 pub use expected::Expected;
+pub use missing_rows::MissingRows;
 
 use crate::catalog::{Catalog, Filter};
 use crate::check::{Origin, check};
@@ -135,6 +137,8 @@ pub struct CarriedOut {
     pub applied: Applied,
     /// Production compared with the upgraded copy.
     pub report: Report,
+    /// Tables that have lost rows since the rehearsal, when one knows.
+    pub missing_rows: Vec<MissingRows>,
 }
 
 fn no_crash_server() -> Error {
@@ -277,6 +281,7 @@ impl Flow<'_> {
         let mut evidence = recorder.end()?;
         let after = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let (data, sequences, not_told) = before.changes(&after);
+        evidence.rows = after.rows();
         evidence.data = data;
         evidence.sequences = sequences;
         evidence.not_measured.extend(not_told);
@@ -619,5 +624,10 @@ fn carry_out(
     let report = check(production, copy, filter, run)
         .map_err(|error| error.with_state("production is upgraded; only its comparison with the copy failed"))?;
     drop(lock);
-    Ok(CarriedOut { applied, report })
+    let missing_rows = MissingRows::of(production, contract, run);
+    Ok(CarriedOut {
+        applied,
+        report,
+        missing_rows,
+    })
 }

@@ -102,6 +102,7 @@ fn a_rehearsal_in_a_file_is_carried_out() {
     assert_eq!(contract.to_json(), text);
     let done = town.upgrade(Terms::default()).unwrap();
     assert!(done.report.same(), "{}", done.report.to_json());
+    assert_eq!(done.missing_rows, []);
     assert_eq!(town.version(), "1.1.0");
     let info = pum::info(
         &town.production,
@@ -193,6 +194,29 @@ fn what_has_changed_since_is_refused() {
     };
     assert!(town.refused(soon).starts_with("the rehearsal is older than it may be"));
     assert!(town.upgrade(unbounded).unwrap().report.same());
+}
+
+#[test]
+fn rows_that_are_gone_since_are_named() {
+    let town = town("contract_rows", DELTA);
+    // As many rows as there were: a hand took most of them since.
+    execute(&town.production, "insert into t select generate_series(1, 1000)");
+    let options = RehearsalOptions {
+        expected: Some(Expected::Sql(vec![town.directory.path().join("create.sql")])),
+        server: support::options(),
+        ..RehearsalOptions::new(town.options.clone())
+    };
+    let rehearsal = rehearse(&town.production, &options, &Run::new()).unwrap();
+    rehearsal.contract().save(&town.file).unwrap();
+    execute(&town.production, "delete from t where a > 850");
+    let done = town.upgrade(Terms::default()).unwrap();
+    assert!(done.report.same());
+    let missing = &done.missing_rows[..];
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    assert_eq!(
+        (&*missing[0].table, missing[0].rehearsed, missing[0].rows),
+        ("public.t", 1000, 850)
+    );
 }
 
 #[test]

@@ -126,6 +126,8 @@ fn rows(args: ShowConfig, config: &Config) -> Result<Vec<Row>> {
     row(&mut rows, "version_query", config.version_query());
     row(&mut rows, "expected", config.expected());
     row(&mut rows, "lock_timeout", config.lock_timeout(args.lock_timeout)?);
+    row(&mut rows, "max_age", config.max_age(None)?);
+    row(&mut rows, "budget_factor", config.budget_factor(None)?);
     let databases = [
         ("pg_service", Role::Only, args.pg_service),
         ("pg_service_prod", Role::Production, args.pg_service_prod),
@@ -176,6 +178,12 @@ impl Shown for String {
 impl Shown for PathBuf {
     fn shown(self) -> Value {
         self.to_string_lossy().into_owned().into()
+    }
+}
+
+impl Shown for f64 {
+    fn shown(self) -> Value {
+        self.into()
     }
 }
 

@@ -48,6 +48,7 @@ fn refuse_standby(production: &Target, session: &Session) -> Result<()> {
 
 pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     let terminal = &session.terminal;
+    let terms = args.budget.terms(&session.config)?;
     let production = test::production(&args.rehearsal, session)?;
     let name = production.name();
     refuse_standby(&production, session)?;
@@ -81,7 +82,7 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
         left_alone("The answer is no")?;
         return Ok(Exit::Done);
     }
-    let done = rehearsal.carry_out(&args.budget.terms(), &session.run)?;
+    let done = rehearsal.carry_out(&terms, &session.run)?;
     terminal.settle();
     carried_out(&name, &done, session)
 }
@@ -90,6 +91,19 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
 pub(crate) fn carried_out(name: &str, done: &CarriedOut, session: &Session) -> Result<Exit> {
     let terminal = &session.terminal;
     terminal.print(&upgraded(name, &done.applied))?;
+    for missing in &done.missing_rows {
+        terminal.warn(&format!(
+            "{} of {name} has {} rows, and {} on the upgraded copy",
+            missing.table, missing.rows, missing.rehearsed
+        ));
+    }
+    if done.report.behaves_the_same() && !done.missing_rows.is_empty() {
+        terminal.print(&format!(
+            "{} has the structure that was rehearsed; find out where those rows are.\n",
+            line(name)
+        ))?;
+        return Ok(Exit::Different);
+    }
     if done.report.behaves_the_same() {
         terminal.print(&format!("{} is now what was rehearsed.\n", line(name)))?;
         return Ok(Exit::Done);

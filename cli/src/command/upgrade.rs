@@ -98,9 +98,9 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
         options.max_version = contract.max_version.as_deref().map(str::parse).transpose()?;
         // The question about files that nearly are deltas was answered at the rehearsal.
         options.allow_near_misses = true;
-        let mut terms = args.budget.terms();
-        if let Some(Time(max_age)) = args.max_age {
-            terms.max_age = max_age;
+        let mut terms = args.budget.terms(&session.config)?;
+        if let Some(max_age) = session.config.max_age(args.max_age)? {
+            terms.max_age = max_age.value.0;
         }
         before(&target, &options, &session.run, &tell)?;
         let done = pum::upgrade_rehearsed(&target, &options, &contract, &terms, &session.run)?;

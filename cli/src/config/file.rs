@@ -72,6 +72,12 @@ pub(super) struct File {
     /// How long a delta waits for a lock before it is rolled back and tried again, with its unit: `5s`, `500ms`.
     #[schemars(with = "Option<String>")]
     pub(super) lock_timeout: Option<Spanned<String>>,
+    /// How old a rehearsal may be when production is upgraded as it was rehearsed: `7d`.
+    #[schemars(with = "Option<String>")]
+    pub(super) max_age: Option<Spanned<String>>,
+    /// A step of production is ended when it takes so many times as long as on the copy, and longer than 10 s.
+    #[schemars(with = "Option<f64>")]
+    pub(super) budget_factor: Option<Spanned<f64>>,
     /// The database of dump, restore, baseline, info and upgrade: a service, a URI or a conninfo string.
     #[schemars(with = "Option<String>")]
     pub(super) pg_service: Option<Spanned<String>>,

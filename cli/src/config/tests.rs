@@ -38,6 +38,8 @@ version_query: select version from water.about
 expected:
   sql: [create.sql, /srv/more.sql]
 lock_timeout: 2min
+max_age: 14d
+budget_factor: 3
 pg_service: water
 pg_service_prod: water_prod
 pg_service_test: water_test
@@ -103,10 +105,13 @@ fn every_key_has_its_value_and_its_place() {
         config.expected().unwrap().value,
         Expected::Sql(vec!["conf/create.sql".into(), "/srv/more.sql".into()])
     );
+    assert_eq!(config.max_age(None).unwrap().unwrap().value, "14d".parse().unwrap());
+    assert_eq!(config.budget_factor(None).unwrap().unwrap().value.to_string(), "3");
+    assert_eq!(config.budget_factor(Some(2.0)).unwrap().unwrap().value.to_string(), "2");
     let timeout = config.lock_timeout(None).unwrap().unwrap();
     assert_eq!((timeout.value.0.as_secs(), timeout.origin.to_string()), (120, at(21)));
     let copy = config.copy(None).unwrap();
-    assert_eq!((copy.value, copy.origin.to_string()), (CopyMethod::Physical, at(30)));
+    assert_eq!((copy.value, copy.origin.to_string()), (CopyMethod::Physical, at(32)));
     let databases = [Role::Only, Role::Production, Role::Test, Role::Comparison]
         .map(|role| config.database(role, None).unwrap().value);
     assert_eq!(
@@ -227,6 +232,9 @@ fn bad_files_get_a_sentence_and_a_line() {
         "lock_timeout: 5\n",
         "lock_timeout: soon\n",
         "lock_timeout: 30d\n",
+        "max_age: 7\n",
+        "budget_factor: 0.5\n",
+        "budget_factor: much\n",
         "copy: fast\n",
         "ignore_elements: views\n",
         "pg_dump_exe: true: x\n",

@@ -33,6 +33,8 @@ pub struct Evidence {
     pub scans: Vec<Scan>,
     /// Tables whose rows changed, or that came or went.
     pub data: Vec<TableChange>,
+    /// How many rows each table of the upgraded copy had, also those that nothing touched.
+    pub rows: BTreeMap<String, u64>,
     /// Sequences whose position changed.
     pub sequences: Vec<SequenceChange>,
     /// What the static reading of the deltas says, and whether it was seen.

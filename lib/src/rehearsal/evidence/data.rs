@@ -105,6 +105,14 @@ impl Data {
         Ok(found.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// How many rows each table has.
+    pub(crate) fn rows(&self) -> BTreeMap<String, u64> {
+        self.tables
+            .iter()
+            .map(|(name, table)| (name.clone(), table.rows))
+            .collect()
+    }
+
     /// What changed, and what could not be told.
     pub(crate) fn changes(&self, after: &Data) -> (Vec<TableChange>, Vec<SequenceChange>, Vec<String>) {
         let mut names: Vec<&String> = self.tables.keys().chain(after.tables.keys()).collect();
