@@ -1,0 +1,3 @@
+﻿begin;
+select %(SRID)s, 5 % 3;
+commit;

@@ -1,0 +1,1 @@
+alter table water.customer validate constraint customer_contact_check;

@@ -1,0 +1,3 @@
+\restrict abc
+set x = 1;
+\unrestrict abc

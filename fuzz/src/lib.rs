@@ -1,0 +1,175 @@
+//! What must hold for every input, whatever its bytes: each function takes an input and panics when it does not. cargo-fuzz
+//! runs them by coverage, and `lib/tests/fuzz.rs` on the corpus and on inputs near it, with a stable compiler.
+
+use std::cell::RefCell;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pum::{Catalog, Contract, Deltas, Expectations, HtmlOptions, Result, Script, Target, Variables, Version};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+/// Panics when an input breaks what must hold.
+pub type Holds = fn(&[u8]);
+
+/// All of them, with the names of their folders in the corpus.
+pub const TARGETS: [(&str, Holds); 5] = [
+    ("script", script),
+    ("deltas", deltas),
+    ("version", version),
+    ("target", target),
+    ("documents", documents),
+];
+
+thread_local! {
+    static DIRECTORY: RefCell<TempDir> = RefCell::new(directory());
+}
+
+/// In memory where there is such a place.
+fn directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let place = if memory.is_dir() {
+        memory.to_owned()
+    } else {
+        std::env::temp_dir()
+    };
+    tempfile::Builder::new()
+        .prefix("pum-fuzz-")
+        .tempdir_in(place)
+        .expect("a directory")
+}
+
+/// A file that holds the bytes.
+fn file(name: &str, data: &[u8]) -> PathBuf {
+    let path = DIRECTORY.with_borrow(|directory| directory.path().join(name));
+    fs::write(&path, data).expect("a file");
+    path
+}
+
+/// A refusal is a sentence.
+fn told<T>(outcome: Result<T>) -> Option<T> {
+    match outcome {
+        Ok(value) => Some(value),
+        Err(error) => {
+            assert!(!error.message().is_empty());
+            None
+        }
+    }
+}
+
+/// A file is split, or refused with a place: its statements stand in it, in this order, and are as many as were counted;
+/// reading it again says the same.
+pub fn script(data: &[u8]) {
+    let path = file("delta_1.0.0_fuzz.sql", data);
+    let mut variables = Variables::new();
+    variables.insert("int", "SRID", "2056").expect("a variable");
+    if let Some(with_variables) = told(Script::open(&path, &variables)) {
+        assert!(told(Script::open(&path, &Variables::new())).is_some() || data.contains(&b'%'));
+        let mut statements = with_variables.statements().expect("the same file");
+        while statements.next().expect("what was found sound").is_some() {}
+    }
+    let Some(script) = told(Script::open(&path, &Variables::new())) else {
+        return;
+    };
+    let text = std::str::from_utf8(data).expect("UTF-8, as it was not refused");
+    let mut rest = text;
+    let mut count = 0;
+    let mut statements = script.statements().expect("the same file");
+    while let Some(statement) = statements.next().expect("what was found sound") {
+        count += 1;
+        let begin = rest
+            .find(statement.text())
+            .expect("a statement of the file, after the one before");
+        rest = &rest[begin + statement.text().len()..];
+        if statement.copies_from_stdin() {
+            while statements.copy_data().expect("what was found sound").is_some() {}
+        }
+    }
+    assert_eq!(count, script.statement_count());
+}
+
+/// Any name of a file is a delta, nearly one, or no business of ours, and never two of them.
+pub fn deltas(data: &[u8]) {
+    let Ok(name) = std::str::from_utf8(data) else {
+        return;
+    };
+    if name.is_empty() || name.len() > 200 || name.contains(['/', '\0']) || name == "." || name == ".." {
+        return;
+    }
+    let directory = directory();
+    fs::write(directory.path().join(name), "select 1;\n").expect("a file");
+    let Some(found) = told(Deltas::read(&[directory.path().to_owned()])) else {
+        return;
+    };
+    let count = found.deltas.len() + found.near_misses.len() + found.pre_all.len() + found.post_all.len();
+    assert!(count <= 1);
+}
+
+/// A version is written as it was read, and compares as its numbers do.
+pub fn version(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let mut versions = Vec::new();
+    for word in text.split_whitespace() {
+        if let Some(version) = told(word.parse::<Version>()) {
+            assert_eq!(version.to_string().parse::<Version>().expect("its own form"), version);
+            versions.push(version);
+        }
+    }
+    versions.sort();
+    assert!(versions.is_sorted_by_key(|version| (version.major, version.minor, version.patch)));
+}
+
+/// A name of a database is understood or refused, and its password never shown.
+pub fn target(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    if let Some(target) = told(Target::new(text)) {
+        let secret = "c4n4ry-s3cr3t";
+        let target = target.with("password", secret);
+        assert!(!target.to_string().contains(secret));
+        assert!(!target.name().contains(secret));
+        assert!(!format!("{target:?}").contains(secret));
+    }
+}
+
+/// A snapshot, a rehearsal and a file of expectations are read or refused; what was read is written as it was.
+pub fn documents(data: &[u8]) {
+    let path = file("document.json", data);
+    if let Some(catalog) = told(Catalog::load(&path)) {
+        let again = file("again.json", catalog.to_json().as_bytes());
+        assert_eq!(
+            Catalog::load(&again).expect("its own form").to_json(),
+            catalog.to_json()
+        );
+    }
+    let path = signed(data).unwrap_or(path);
+    if let Some(contract) = told(Contract::load(&path)) {
+        contract.to_text();
+        contract.to_html(&HtmlOptions { moment: None });
+    }
+    if let Some(expectations) = told(Expectations::read(&path)) {
+        let again = file("again.json", expectations.to_json().as_bytes());
+        assert_eq!(
+            Expectations::read(&again).expect("its own form").len(),
+            expectations.len()
+        );
+    }
+}
+
+/// A rehearsal with a digest that fits, so that more of it is read than its digest.
+fn signed(data: &[u8]) -> Option<PathBuf> {
+    let mut document: Value = serde_json::from_slice(data).ok()?;
+    document.as_object_mut()?.remove("digest");
+    let digest: String = Sha256::digest(document.to_string())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    document
+        .as_object_mut()?
+        .insert("digest".to_owned(), Value::String(digest));
+    Some(file("signed.json", document.to_string().as_bytes()))
+}
