@@ -21,7 +21,7 @@ use crate::fleet::{Many, Named, refused};
 use crate::session::Session;
 use crate::terminal::{json, line};
 
-pub(crate) use many::REHEARSAL;
+pub(crate) use many::rehearsal_of;
 
 const EXAMPLES: &str = "\
 Examples:

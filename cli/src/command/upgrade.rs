@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pum::{
-    Applied, CarriedOut, Concern, Contract, Error, ErrorKind, Event, Hazards, MissingRows, Plan, Preflight,
-    PreflightOptions, Result, Run, Severity, Step, Target, Terms, TextOptions, UpgradeOptions, Version,
+    Applied, CarriedOut, Concern, Contract, ErrorKind, Event, Hazards, MissingRows, Plan, Preflight, PreflightOptions,
+    Result, Run, Severity, Step, Target, Terms, TextOptions, UpgradeOptions, Version,
 };
 use serde_json::{Value, json};
 
 use crate::Exit;
-use crate::command::test::REHEARSAL;
+use crate::command::test::rehearsal_of;
 use crate::command::test_and_upgrade::{carried_out, few_rows};
 use crate::command::{Budget, Deltas, Format, Scripts, hazards, preflight};
 use crate::config::Time;
@@ -231,23 +231,6 @@ fn many(fleet: Fleet, canaries: Canaries, way: &Way, format: Format, session: &S
         work: &work,
     };
     fleet.run(task, session)
-}
-
-/// The file of a member's rehearsal.
-///
-/// # Errors
-/// There is none.
-fn rehearsal_of(member: &Member, directory: &Path) -> Result<PathBuf> {
-    let file = member.file(directory, REHEARSAL);
-    if file.is_file() {
-        return Ok(file);
-    }
-    Err(Error::new(
-        ErrorKind::Refused,
-        format!("it was not rehearsed: there is no file \"{}\"", file.display()),
-    )
-    .with_hint("rehearse it under the same name: pum test --save DIR")
-    .with_state("nothing was done"))
 }
 
 /// What was done, or would be.

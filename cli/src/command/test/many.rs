@@ -1,8 +1,8 @@
 //! `pum test` of many databases.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use pum::{Catalog, Contract, CopyMethod, ErrorKind, Event, Expected, RehearsalOptions, Result, Run, Terms};
+use pum::{Catalog, Contract, CopyMethod, Error, ErrorKind, Event, Expected, RehearsalOptions, Result, Run, Terms};
 use serde_json::Value;
 
 use super::{Baseline, Files, Rehearsing, options};
@@ -15,7 +15,7 @@ use crate::session::Session;
 use crate::terminal::{counted, line};
 
 /// How the file of a member's rehearsal ends, in the directory of --save.
-pub(crate) const REHEARSAL: &str = "rehearsal.json";
+const REHEARSAL: &str = "rehearsal.json";
 const PAGE: &str = "html";
 const BACKUP: &str = "backup";
 const BESIDE: &str = "backup.rehearsal.json";
@@ -155,6 +155,23 @@ fn known(
         files.write_page(&contract)?;
     }
     Ok(Some(contract))
+}
+
+/// The file of a member's rehearsal.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn rehearsal_of(member: &Member, directory: &Path) -> Result<PathBuf> {
+    let file = member.file(directory, REHEARSAL);
+    if file.is_file() {
+        return Ok(file);
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("it was not rehearsed: there is no file \"{}\"", file.display()),
+    )
+    .with_hint("rehearse it under the same name: pum test --save DIR")
+    .with_state("nothing was done"))
 }
 
 /// What is to be said of one of many.
