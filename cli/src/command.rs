@@ -71,7 +71,7 @@ impl Pum {
     pub(crate) fn verbose(&self) -> bool {
         match &self.command {
             Some(Command::Upgrade(args)) => args.scripts.verbose,
-            Some(Command::Test(args)) => args.scripts.verbose,
+            Some(Command::Test(args)) => args.rehearsal.scripts.verbose,
             Some(Command::TestAndUpgrade(args)) => args.rehearsal.scripts.verbose,
             _ => false,
         }

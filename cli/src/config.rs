@@ -80,7 +80,8 @@ pub(crate) enum Role {
 }
 
 impl Role {
-    fn key(self) -> &'static str {
+    /// The key of the configuration.
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Role::Only => "pg_service",
             Role::Production => "pg_service_prod",
@@ -89,7 +90,8 @@ impl Role {
         }
     }
 
-    fn option(self) -> &'static str {
+    /// The option.
+    pub(crate) fn option(self) -> &'static str {
         match self {
             Role::Only => "-p",
             Role::Production => "-pp",

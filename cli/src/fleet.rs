@@ -1,5 +1,6 @@
 //! Many databases in one call: who they are, one after the other or several at once, and what became of each.
 
+mod files;
 mod outcome;
 mod work;
 
@@ -10,7 +11,7 @@ use clap::Args;
 use pum::{DatabaseId, Error, ErrorKind, Result, Run, Target};
 
 use crate::command::Login;
-use crate::config::{Role, Setting, command_line, needed};
+use crate::config::{Config, Role, Setting, command_line, needed};
 use crate::session::{Ask, Session};
 
 pub(crate) use outcome::Report;
@@ -21,26 +22,44 @@ pub(crate) use work::{Canaries, Task};
 pub(crate) struct Databases {
     /// The database: a service, a URI or a conninfo string; may be repeated, and a service may be a pattern such as
     /// 'water_*'
-    #[arg(short = 'p', long = "pg-service", value_name = "DB")]
+    #[arg(short = 'p', long = "pg-service", value_name = "DB", conflicts_with = "fleet")]
     pg_service: Vec<String>,
 
     #[command(flatten)]
     many: Many,
 
     #[command(flatten)]
+    at_once: AtOnce,
+
+    #[command(flatten)]
     login: Login,
 }
 
-/// How many databases are chosen and worked on.
+/// How many databases are chosen.
 #[derive(Debug, Args)]
 pub(crate) struct Many {
     /// Take the databases of the server that was named, whose names match a pattern as in psql
     #[arg(long, value_name = "PATTERN")]
     databases: Option<String>,
 
+    /// Take the databases of the list fleet in the configuration
+    #[arg(long, conflicts_with = "databases")]
+    fleet: bool,
+}
+
+/// How many are worked on at once.
+#[derive(Debug, Args)]
+pub(crate) struct AtOnce {
     /// Work on so many databases at once
-    #[arg(short, long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(short, long, visible_alias = "at-once", value_name = "N", default_value_t = 4,
+          value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: u16,
+}
+
+impl From<AtOnce> for usize {
+    fn from(at_once: AtOnce) -> usize {
+        at_once.jobs.into()
+    }
 }
 
 /// What the user named.
@@ -52,7 +71,7 @@ pub(crate) enum Named {
 /// Many databases, none twice, in the order in which they were named.
 pub(crate) struct Fleet {
     members: Vec<Member>,
-    jobs: usize,
+    at_once: usize,
 }
 
 /// One of them.
@@ -67,69 +86,114 @@ impl Databases {
     /// One database, when a single one is named without a pattern; else many.
     ///
     /// # Errors
-    /// Nobody names one, a name is not valid, a pattern finds nothing, one database is named twice.
+    /// As [`Many::named`].
     pub(crate) fn named(self, session: &Session) -> Result<Named> {
+        let (at_once, ask) = (self.at_once.into(), self.login.ask());
+        self.many.named(self.pg_service, Role::Only, at_once, ask, session)
+    }
+}
+
+impl Many {
+    /// One database, when a single one is named without a pattern; else many. Where no names are given, the configuration
+    /// has them.
+    ///
+    /// # Errors
+    /// Nobody names one, a name is not valid, a pattern finds nothing, one database is named twice.
+    pub(crate) fn named(
+        self,
+        given: Vec<String>,
+        role: Role,
+        at_once: usize,
+        ask: Ask,
+        session: &Session,
+    ) -> Result<Named> {
         let config = &session.config;
-        let ask = self.login.ask();
-        if self.many.chosen(&self.pg_service) {
-            return self
-                .many
-                .fleet(command_line(self.pg_service), ask, session)
-                .map(Named::Many);
+        if self.chosen(&given) {
+            let names = self.names(given, config)?;
+            return self.fleet(names, at_once, ask, session).map(Named::Many);
         }
-        let one = config.database(Role::Only, self.pg_service.first().cloned());
-        if self.pg_service.is_empty() {
+        let one = config.database(role, given.first().cloned());
+        if given.is_empty() {
             let names = config.fleet(Vec::new());
-            if self.many.databases.is_some() {
-                let server = config.needed_database(Role::Only, None)?;
-                return self
-                    .many
-                    .fleet(server.map(|name| Ok(vec![name]))?, ask, session)
-                    .map(Named::Many);
+            if self.databases.is_some() {
+                let server = config.needed_database(role, None)?.map(|name| Ok(vec![name]))?;
+                return self.fleet(server, at_once, ask, session).map(Named::Many);
             }
             if !names.value.is_empty() {
                 if one.is_some() {
                     return Err(Error::new(
                         ErrorKind::Usage,
-                        "in the configuration: both pg_service and fleet name databases",
+                        format!("in the configuration: both {} and fleet name databases", role.key()),
                     )
-                    .with_hint("say with -p which are meant, or keep one of the two keys"));
+                    .with_hint(format!(
+                        "say with {} or --fleet which are meant, or keep one of the two keys",
+                        role.option()
+                    )));
                 }
-                return self.many.fleet(names, ask, session).map(Named::Many);
+                return self.fleet(names, at_once, ask, session).map(Named::Many);
             }
         }
-        let name = needed(one, "-p", "pg_service")?;
+        let name = needed(one, role.option(), role.key())?;
         session.target(name, ask).map(Named::One)
     }
-}
 
-impl Many {
     /// Whether the names that were given stand for many databases, also when there is only one of them.
     pub(crate) fn chosen(&self, names: &[String]) -> bool {
         match names {
-            [] => false,
+            [] => self.fleet,
             [name] => is_pattern(name) || self.databases.is_some(),
             _ => true,
         }
+    }
+
+    /// The names that were given, or with `--fleet` those of the configuration.
+    ///
+    /// # Errors
+    /// The configuration has none.
+    pub(crate) fn names(&self, given: Vec<String>, config: &Config) -> Result<Setting<Vec<String>>> {
+        if !self.fleet {
+            return Ok(command_line(given));
+        }
+        let names = config.fleet(Vec::new());
+        if names.value.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the configuration has no list fleet, which --fleet needs",
+            )
+            .with_hint("write one into it, such as fleet: [water_north, 'town_*']"));
+        }
+        Ok(names)
     }
 
     /// The databases that names, patterns and `--databases` stand for.
     ///
     /// # Errors
     /// A name is not valid, a pattern finds nothing, one database is named twice.
-    pub(crate) fn fleet(self, names: Setting<Vec<String>>, ask: Ask, session: &Session) -> Result<Fleet> {
-        let jobs = self.jobs.into();
+    pub(crate) fn fleet(
+        self,
+        names: Setting<Vec<String>>,
+        at_once: usize,
+        ask: Ask,
+        session: &Session,
+    ) -> Result<Fleet> {
         let members = match self.databases {
             // One server has no database twice.
             Some(pattern) => of_server(&pattern, names, ask, session)?,
             None => {
                 let members = members(names, ask, session)?;
-                distinct(&members, jobs, &session.run)?;
+                distinct(&members, at_once, &session.run)?;
                 members
             }
         };
-        Ok(Fleet { members, jobs })
+        Ok(Fleet { members, at_once })
     }
+}
+
+/// What cannot be done with many databases, or only with them.
+pub(crate) fn refused(message: impl Into<String>, hint: &str) -> Error {
+    Error::new(ErrorKind::Usage, message)
+        .with_hint(hint)
+        .with_state("nothing was done")
 }
 
 /// The databases of a server.
@@ -197,11 +261,11 @@ fn members(names: Setting<Vec<String>>, ask: Ask, session: &Session) -> Result<V
 /// # Errors
 /// Two members are one database. A member that cannot be asked is none of the others as far as we know, and fails when its
 /// turn comes.
-fn distinct(members: &[Member], jobs: usize, run: &Run) -> Result<()> {
+fn distinct(members: &[Member], at_once: usize, run: &Run) -> Result<()> {
     let known: Mutex<HashMap<DatabaseId, usize>> = Mutex::default();
     let twice: Mutex<Option<(usize, usize)>> = Mutex::default();
     let quiet = run.quietly();
-    work::several(members, jobs, |number, member| {
+    work::several(members, at_once, |number, member| {
         if let Ok(id) = DatabaseId::read(&member.target, &quiet)
             && let Some(other) = work::locked(&known).insert(id, number)
         {
@@ -213,12 +277,10 @@ fn distinct(members: &[Member], jobs: usize, run: &Run) -> Result<()> {
     let Some((one, other)) = twice.and_then(|(one, other)| Some((members.get(one)?, members.get(other)?))) else {
         return Ok(());
     };
-    Err(Error::new(
-        ErrorKind::Usage,
+    Err(refused(
         format!("\"{}\" and \"{}\" are one and the same database", one.name, other.name),
-    )
-    .with_hint("name it once")
-    .with_state("nothing was done"))
+        "name it once",
+    ))
 }
 
 #[cfg(test)]

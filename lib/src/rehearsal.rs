@@ -10,6 +10,7 @@ mod html;
 mod missing_rows;
 #[cfg(test)]
 mod schema;
+mod since;
 mod text;
 
 use std::path::PathBuf;

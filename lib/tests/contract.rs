@@ -100,6 +100,31 @@ fn a_rehearsal_in_a_file_is_carried_out() {
     assert!(contract.clean);
     let text = std::fs::read_to_string(&town.file).unwrap();
     assert_eq!(contract.to_json(), text);
+    let again = RehearsalOptions::new(town.options.clone());
+    let still = |options: &RehearsalOptions| {
+        contract
+            .still_holds(&town.production, options, &Terms::default(), &Run::new())
+            .map_err(|error| (error.kind(), error.to_string()))
+    };
+    let carried_out = || {
+        contract
+            .carried_out(&town.production, &town.options, &Run::new())
+            .unwrap()
+    };
+    assert_eq!(still(&again), Ok(()));
+    assert!(carried_out().is_none());
+    let mut otherwise = vec![again.clone(), again.clone(), again.clone(), again.clone()];
+    otherwise[0].crash = true;
+    otherwise[1].schema_only = true;
+    otherwise[2].exclude_schemas = vec!["x".to_owned()];
+    otherwise[3].upgrade.max_version = Some("1.1.0".parse().unwrap());
+    for options in &otherwise {
+        let refused = (
+            ErrorKind::Refused,
+            "the rehearsal was made with other options".to_owned(),
+        );
+        assert_eq!(still(options), Err(refused));
+    }
     let done = town.upgrade(Terms::default()).unwrap();
     assert!(done.report.same(), "{}", done.report.to_json());
     assert_eq!(done.missing_rows, []);
@@ -115,6 +140,18 @@ fn a_rehearsal_in_a_file_is_carried_out() {
     // Once only: the upgrades table is another now.
     let error = town.upgrade(Terms::default()).err().unwrap();
     assert!(error.message().contains("the upgrades table of"), "{error}");
+    let (kind, message) = still(&again).unwrap_err();
+    assert!(
+        kind == ErrorKind::Refused && message.contains("the upgrades table of"),
+        "{message}"
+    );
+    // What was carried out can be looked at again.
+    assert!(carried_out().unwrap().same());
+    execute(&town.production, "alter table t add by_hand int");
+    assert!(!carried_out().unwrap().same());
+    let later = town.directory.path().join("deltas/delta_1.2.0_more.sql");
+    write(&later, "select 1;\n");
+    assert!(carried_out().is_none());
 }
 
 #[test]

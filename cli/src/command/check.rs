@@ -12,7 +12,7 @@ use pum::{Error, ErrorKind, Expectations, Filter, HtmlOptions, Report, Result, T
 use crate::Exit;
 use crate::command::{Comparison, Login};
 use crate::config::{Config, command_line};
-use crate::fleet::Many;
+use crate::fleet::{AtOnce, Many};
 use crate::session::Session;
 use crate::terminal::{json, line};
 
@@ -29,6 +29,7 @@ Examples:
 Many databases against one, with a page for each in a directory:
   pum check -p1 'water_*' -p2 water-1.3.0.json -o reports --format html
   pum check -p1 host=db1 --databases 'town_*' -p2 water-1.3.0.json
+  pum check --fleet -p2 water-1.3.0.json
 
 Exit code: 0 same, 1 different, 2 could not tell.";
 
@@ -38,7 +39,7 @@ Exit code: 0 same, 1 different, 2 could not tell.";
 pub(crate) struct Check {
     /// The left database: a service, a URI or a conninfo string; or a snapshot, FILE.json; may be repeated, and a service
     /// may be a pattern such as 'water_*' [short: -p1]
-    #[arg(long, value_name = "DB", required = true)]
+    #[arg(long, value_name = "DB", required_unless_present = "fleet", conflicts_with = "fleet")]
     pg_service1: Vec<String>,
 
     /// The right database, or a snapshot [short: -p2]
@@ -47,6 +48,9 @@ pub(crate) struct Check {
 
     #[command(flatten)]
     many: Many,
+
+    #[command(flatten)]
+    at_once: AtOnce,
 
     #[command(flatten)]
     comparison: Comparison,
@@ -102,6 +106,16 @@ impl Form {
             }),
             Form::Junit => report.to_junit(),
             Form::Text => report.to_text(text),
+        }
+    }
+
+    /// How a file in this form ends.
+    fn ending(self) -> &'static str {
+        match self {
+            Form::Text => "txt",
+            Form::Json => "json",
+            Form::Html => "html",
+            Form::Junit => "xml",
         }
     }
 

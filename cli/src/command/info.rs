@@ -46,6 +46,7 @@ pub(crate) fn run(args: Info, session: &Session) -> Result<Exit> {
                 silent: false,
                 canaries: None,
                 failed: Exit::Failed,
+                again: "run the same command again",
                 work: &|member, run| report(&pum::info(&member.target, &table, &directories, run)?),
             };
             return fleet.run(task, session);

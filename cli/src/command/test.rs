@@ -1,22 +1,27 @@
 //! `pum test`
 
+mod many;
+
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use clap::Args;
 use pum::{
-    Connection, Error, ErrorKind, HtmlOptions, Rehearsal, RehearsalOptions, Result, Target, TextOptions, Version,
-    write_file,
+    Connection, Contract, Error, ErrorKind, Event, HtmlOptions, Rehearsal, RehearsalOptions, Result, Run, TableName,
+    Target, TextOptions, Version, write_file,
 };
 
 use crate::Exit;
 use crate::command::check::keep_apart;
 use crate::command::restore::passed_over;
 use crate::command::upgrade::upgraded;
-use crate::command::{Comparison, Deltas, Login, Scripts};
-use crate::config::{Command, Config, Expected, Program, Role};
+use crate::command::{Comparison, Deltas, Format, Login, Scripts};
+use crate::config::{Command, Config, Expected, Program, Role, Setting};
+use crate::fleet::{Many, Named, refused};
 use crate::session::Session;
-use crate::terminal::line;
+use crate::terminal::{json, line};
+
+pub(crate) use many::rehearsal_of;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +30,9 @@ Examples:
   pum test -pp water_prod -t water_sys.info -d deltas --crash
   pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views
   pum test -pp water_prod -t water_sys.info -d deltas --copy physical
+Many databases, each on a throw-away server; --save, --report and -f name directories, in which each gets a file:
+  pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --report pages
+  pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --resume
 
 Ways to copy production (--copy):
   restore   pg_dump and pg_restore, with several jobs; from the backup when one is asked for (-f)
@@ -34,14 +42,37 @@ Ways to copy production (--copy):
             are nearest to production's; needs the right REPLICATION
   auto      restore";
 
-/// Rehearse an upgrade on a copy of production, which stays as it is
+/// Rehearse an upgrade on a copy of production, which stays as it is; or those of many databases
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Test {
-    /// The production database: a service, a URI or a conninfo string [short: -pp]
-    #[arg(long, value_name = "DB")]
-    pub(crate) pg_service_prod: Option<String>,
+    /// The production database: a service, a URI or a conninfo string; may be repeated, and a service may be a pattern
+    /// such as 'water_*' [short: -pp]
+    #[arg(long, value_name = "DB", conflicts_with = "fleet")]
+    pg_service_prod: Vec<String>,
 
+    #[command(flatten)]
+    many: Many,
+
+    /// Rehearse so many databases at once, each with --jobs 1 unless you say otherwise
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=256))]
+    at_once: u16,
+
+    /// With many databases, pass over those whose rehearsal in the directory of --save is clean and still fits
+    #[arg(long, requires = "save")]
+    resume: bool,
+
+    #[command(flatten)]
+    pub(crate) rehearsal: Rehearsing,
+
+    /// The form of the answer; for one database JSON is what --save writes
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+/// How to rehearse.
+#[derive(Debug, Args)]
+pub(crate) struct Rehearsing {
     /// The test database, made anew; without it a throw-away server serves [short: -pt]
     #[arg(long, value_name = "DB")]
     pub(crate) pg_service_test: Option<String>,
@@ -106,14 +137,35 @@ pub(crate) struct Test {
 }
 
 pub(crate) fn run(args: Test, session: &Session) -> Result<Exit> {
-    let production = production(&args, session)?;
-    let baseline = baseline(&args, &production, session)?;
-    let rehearsal = rehearse(args, &production, baseline, session)?;
-    let verdict = rehearsal.verdict();
-    let production = production.name();
-    session
-        .terminal
-        .print(&format!("{verdict}; {} was only read.\n", line(&production)))?;
+    let Test {
+        pg_service_prod,
+        many,
+        at_once,
+        resume,
+        rehearsal: args,
+        format,
+    } = args;
+    let ask = args.login.ask();
+    let production = match many.named(pg_service_prod, Role::Production, at_once.into(), ask, session)? {
+        Named::One(_) if resume => {
+            return Err(refused(
+                "--resume needs many databases",
+                "leave it out: one database is rehearsed again",
+            ));
+        }
+        Named::One(production) => production,
+        Named::Many(fleet) => return many::run(fleet, args, resume, format, session),
+    };
+    let baseline = Baseline::read(&args, &session.config)?.of(&production, &session.run)?;
+    let rehearsal = rehearse(args, &production, baseline, format, session)?;
+    if format == Format::Json {
+        session.terminal.print(&json(&rehearsal.contract().to_json()))?;
+    } else {
+        let (verdict, production) = (rehearsal.verdict(), production.name());
+        session
+            .terminal
+            .print(&format!("{verdict}; {} was only read.\n", line(&production)))?;
+    }
     Ok(if rehearsal.is_clean() {
         Exit::Done
     } else {
@@ -121,35 +173,39 @@ pub(crate) fn run(args: Test, session: &Session) -> Result<Exit> {
     })
 }
 
-/// The production database.
-pub(crate) fn production(args: &Test, session: &Session) -> Result<Target> {
-    let name = session
-        .config
-        .needed_database(Role::Production, args.pg_service_prod.clone())?;
-    session.target(name, args.login.ask())
+/// How the version is found out of a database that has no upgrades table.
+pub(crate) struct Baseline {
+    table: TableName,
+    given: Option<Version>,
+    query: Option<Setting<String>>,
 }
 
-/// The version at which production has to be baselined, when it has no upgrades table.
-pub(crate) fn baseline(args: &Test, production: &Target, session: &Session) -> Result<Option<Version>> {
-    let config = &session.config;
-    let table = args.deltas.table(config)?;
-    let given = args.baseline.as_deref().map(str::parse).transpose()?;
-    if pum::history(production, &table, &session.run)?.is_some() {
-        return Ok(None);
+impl Baseline {
+    pub(crate) fn read(args: &Rehearsing, config: &Config) -> Result<Baseline> {
+        Ok(Baseline {
+            table: args.deltas.table(config)?,
+            given: args.baseline.as_deref().map(str::parse).transpose()?,
+            query: config.version_query(),
+        })
     }
-    match (given, config.version_query()) {
-        (Some(version), _) => Ok(Some(version)),
-        (None, Some(query)) => Ok(query
-            .map(|query| version_of(production, &query, session).map(Some))?
-            .value),
-        // The library says what is missing.
-        (None, None) => Ok(None),
+
+    /// The version at which production has to be baselined, when it has no upgrades table.
+    pub(crate) fn of(&self, production: &Target, run: &Run) -> Result<Option<Version>> {
+        if pum::history(production, &self.table, run)?.is_some() {
+            return Ok(None);
+        }
+        match (self.given, self.query.clone()) {
+            (Some(version), _) => Ok(Some(version)),
+            (None, Some(query)) => Ok(query.map(|query| version_of(production, &query, run).map(Some))?.value),
+            // The library says what is missing.
+            (None, None) => Ok(None),
+        }
     }
 }
 
 /// What the `version_query` says. It reads only.
-fn version_of(production: &Target, query: &str, session: &Session) -> Result<Version> {
-    let mut connection = Connection::open_for_scripts(production, &session.run)?;
+fn version_of(production: &Target, query: &str, run: &Run) -> Result<Version> {
+    let mut connection = Connection::open_for_scripts(production, run)?;
     connection.execute("begin read only")?;
     let rows = connection
         .query(query, &[])
@@ -167,42 +223,46 @@ fn version_of(production: &Target, query: &str, session: &Session) -> Result<Ver
     .map_err(|error| error.with_hint("give the version with -b X.Y.Z"))
 }
 
-/// Rehearses, and prints what came of it.
+/// Rehearses, writes the files that are asked for, and as text prints what came of it.
 pub(crate) fn rehearse(
-    args: Test,
+    args: Rehearsing,
     production: &Target,
     baseline: Option<Version>,
+    format: Format,
     session: &Session,
 ) -> Result<Rehearsal> {
-    let (save, page) = (args.save.clone(), args.report.clone());
-    let options = options(args, baseline, session)?;
-    let beside = options.backup.as_ref().map(|backup| {
-        let mut name = backup.clone().into_os_string();
-        name.push(".rehearsal.json");
-        PathBuf::from(name)
-    });
+    let files = Files {
+        save: args.save.clone(),
+        page: args.report.clone(),
+    };
+    let options = RehearsalOptions {
+        baseline,
+        ..options(args, session)?
+    };
     // What cannot be written in the end is better said before everything is copied.
-    keep_apart(&page, save.iter().chain(&beside).chain(&options.backup))?;
-    save.iter().chain(&page).try_for_each(|file| needs_directory(file))?;
-    let rehearsal = pum::rehearse(production, &options, &session.run)?;
+    let beside = options.backup.as_deref().map(beside);
+    keep_apart(&files.page, files.save.iter().chain(&beside).chain(&options.backup))?;
+    files
+        .save
+        .iter()
+        .chain(&files.page)
+        .try_for_each(|file| needs_directory(file))?;
+    let rehearsal = files.rehearse(production, &options, &session.run)?;
     let terminal = &session.terminal;
-    for file in save.iter().chain(&beside) {
-        rehearsal.contract().save(file)?;
-    }
-    if let Some(page) = &page {
-        let options = HtmlOptions {
-            moment: Some(SystemTime::now()),
-        };
-        write_file(page, &rehearsal.contract().to_html(&options))?;
-    }
     terminal.settle();
+    let passed_over = passed_over(&rehearsal.restored().passed_over);
+    if format == Format::Json {
+        if !passed_over.is_empty() {
+            session.run.emit(Event::Message(passed_over.trim_end().to_owned()));
+        }
+        return Ok(rehearsal);
+    }
     let text = rehearsal.report().to_text(&TextOptions {
         width: terminal.width(),
         color: terminal.coloured(),
         ..TextOptions::default()
     });
     let applied = upgraded("The copy", rehearsal.applied());
-    let passed_over = passed_over(&rehearsal.restored().passed_over);
     let report = rehearsal.report();
     let remark = if rehearsal.is_clean() && !report.same() {
         "None of these differences changes how the database behaves for its users.\n\n"
@@ -215,10 +275,46 @@ pub(crate) fn rehearse(
     } else {
         format!("{measured}\n")
     };
-    let page = page.map(|page| format!("The report is in {}.\n", line(&page.to_string_lossy())));
+    let page = files
+        .page
+        .map(|page| format!("The report is in {}.\n", line(&page.to_string_lossy())));
     let page = page.unwrap_or_default();
     terminal.print(&format!("{passed_over}{applied}\n{measured}{text}\n{remark}{page}"))?;
     Ok(rehearsal)
+}
+
+/// Where a rehearsal is written.
+struct Files {
+    save: Option<PathBuf>,
+    page: Option<PathBuf>,
+}
+
+impl Files {
+    /// Rehearses, and writes what came of it.
+    fn rehearse(&self, production: &Target, options: &RehearsalOptions, run: &Run) -> Result<Rehearsal> {
+        let rehearsal = pum::rehearse(production, options, run)?;
+        let beside = options.backup.as_deref().map(beside);
+        for file in self.save.iter().chain(&beside) {
+            rehearsal.contract().save(file)?;
+        }
+        self.write_page(rehearsal.contract())?;
+        Ok(rehearsal)
+    }
+
+    fn write_page(&self, contract: &Contract) -> Result<()> {
+        let Some(page) = &self.page else { return Ok(()) };
+        let options = HtmlOptions {
+            moment: Some(SystemTime::now()),
+        };
+        write_file(page, &contract.to_html(&options))
+    }
+}
+
+/// The rehearsal that is kept with a backup.
+fn beside(backup: &Path) -> PathBuf {
+    let mut name = backup.as_os_str().to_owned();
+    name.push(".rehearsal.json");
+    PathBuf::from(name)
 }
 
 /// # Errors
@@ -240,7 +336,7 @@ fn needs_directory(file: &Path) -> Result<()> {
     }
 }
 
-fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<RehearsalOptions> {
+fn options(args: Rehearsing, session: &Session) -> Result<RehearsalOptions> {
     let config = &session.config;
     let ask = args.login.ask();
     let program = |program| config.program(program).map(|setting| setting.value);
@@ -265,7 +361,6 @@ fn options(args: Test, baseline: Option<Version>, session: &Session) -> Result<R
         expected: snapshot
             .map(pum::Expected::Snapshot)
             .or_else(|| expected.map(|expected| built(expected, config))),
-        baseline,
         backup: config.backup_file(args.file).map(|setting| setting.value),
         exclude_schemas,
         filter,

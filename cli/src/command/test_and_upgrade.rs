@@ -1,13 +1,14 @@
 //! `pum test-and-upgrade`
 
 use clap::Args;
-use pum::{CarriedOut, Connection, Error, ErrorKind, Result, Target, TextOptions};
+use pum::{Connection, Error, ErrorKind, MissingRows, Report, Result, Target, TextOptions};
 
 use crate::Exit;
 use crate::command::Budget;
-use crate::command::preflight;
-use crate::command::test::{self, Test};
+use crate::command::test::{self, Baseline, Rehearsing};
 use crate::command::upgrade::upgraded;
+use crate::command::{Format, preflight};
+use crate::config::Role;
 use crate::session::Session;
 use crate::terminal::line;
 
@@ -20,8 +21,12 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct TestAndUpgrade {
+    /// The production database: a service, a URI or a conninfo string [short: -pp]
+    #[arg(long, value_name = "DB")]
+    pub(crate) pg_service_prod: Option<String>,
+
     #[command(flatten)]
-    pub(crate) rehearsal: Test,
+    pub(crate) rehearsal: Rehearsing,
 
     /// Answer the questions with yes
     #[arg(short, long)]
@@ -49,14 +54,17 @@ fn refuse_standby(production: &Target, session: &Session) -> Result<()> {
 pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     let terminal = &session.terminal;
     let terms = args.budget.terms(&session.config)?;
-    let production = test::production(&args.rehearsal, session)?;
+    let name = session
+        .config
+        .needed_database(Role::Production, args.pg_service_prod.clone())?;
+    let production = session.target(name, args.rehearsal.login.ask())?;
     let name = production.name();
     refuse_standby(&production, session)?;
     let left_alone = |why: &str| terminal.print(&format!("{why}; {} was left as it was.\n", line(&name)));
     let agreed = |question: &str| -> Result<bool> { Ok(args.yes || terminal.confirm(question, &session.run)?) };
 
     let table = args.rehearsal.deltas.table(&session.config)?;
-    let baseline = test::baseline(&args.rehearsal, &production, session)?;
+    let baseline = Baseline::read(&args.rehearsal, &session.config)?.of(&production, &session.run)?;
     if let Some(version) = baseline {
         let question = format!("{name} has no upgrades table. Create {table} with the baseline {version}? [n]|y: ");
         if !agreed(&question)? {
@@ -64,7 +72,7 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
             return Ok(Exit::Done);
         }
     }
-    let rehearsal = test::rehearse(args.rehearsal, &production, baseline, session)?;
+    let rehearsal = test::rehearse(args.rehearsal, &production, baseline, Format::Text, session)?;
     if !rehearsal.is_clean() {
         left_alone(rehearsal.verdict())?;
         return Ok(Exit::Different);
@@ -84,31 +92,41 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     }
     let done = rehearsal.carry_out(&terms, &session.run)?;
     terminal.settle();
-    carried_out(&name, &done, session)
+    terminal.print(&upgraded(&name, &done.applied))?;
+    carried_out(&name, &done.report, &done.missing_rows, session)
 }
 
-/// Prints what became of production, and tells whether it is what was rehearsed.
-pub(crate) fn carried_out(name: &str, done: &CarriedOut, session: &Session) -> Result<Exit> {
+/// What is told of a table that has lost rows.
+pub(crate) fn few_rows(name: &str, missing: &MissingRows) -> String {
+    format!(
+        "{} of {name} has {} rows, and {} on the upgraded copy",
+        missing.table, missing.rows, missing.rehearsed
+    )
+}
+
+/// Prints whether production is what was rehearsed.
+pub(crate) fn carried_out(
+    name: &str,
+    report: &Report,
+    missing_rows: &[MissingRows],
+    session: &Session,
+) -> Result<Exit> {
     let terminal = &session.terminal;
-    terminal.print(&upgraded(name, &done.applied))?;
-    for missing in &done.missing_rows {
-        terminal.warn(&format!(
-            "{} of {name} has {} rows, and {} on the upgraded copy",
-            missing.table, missing.rows, missing.rehearsed
-        ));
+    for missing in missing_rows {
+        terminal.warn(&few_rows(name, missing));
     }
-    if done.report.behaves_the_same() && !done.missing_rows.is_empty() {
+    if report.behaves_the_same() && !missing_rows.is_empty() {
         terminal.print(&format!(
             "{} has the structure that was rehearsed; find out where those rows are.\n",
             line(name)
         ))?;
         return Ok(Exit::Different);
     }
-    if done.report.behaves_the_same() {
+    if report.behaves_the_same() {
         terminal.print(&format!("{} is now what was rehearsed.\n", line(name)))?;
         return Ok(Exit::Done);
     }
-    let text = done.report.to_text(&TextOptions {
+    let text = report.to_text(&TextOptions {
         width: terminal.width(),
         color: terminal.coloured(),
         ..TextOptions::default()

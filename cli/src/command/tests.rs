@@ -42,8 +42,8 @@ fn the_real_calls_parse_word_for_word() {
     ) else {
         panic!("another command")
     };
-    let args = args.rehearsal;
     assert_eq!(args.pg_service_prod.as_deref(), Some("qwat_prod"));
+    let args = args.rehearsal;
     assert_eq!(args.pg_service_test.as_deref(), Some("qwat_test"));
     assert_eq!(args.pg_service_comp.as_deref(), Some("qwat_comp"));
     assert_eq!(args.deltas.table.as_deref(), Some("qwat_sys.info"));
@@ -104,6 +104,15 @@ fn spellings_agree() {
         &[
             "pum upgrade -p a --dry-run --single-transaction --lock-timeout 5s --wait 1min",
             "pum upgrade -p a --dry --si --lock_timeout=5s --w=1min",
+        ],
+        &[
+            "pum upgrade -p a -p b --at-once 8",
+            "pum upgrade -p a -p b --jobs 8",
+            "pum upgrade -p a -p b -j8",
+        ],
+        &[
+            "pum test -pp a -pp b --at-once 8 --jobs 2",
+            "pum test --pg_service_prod a --pg-service-p b --at-once=8 -j 2",
         ],
         &[
             "pum baseline -p a -t s.t -d x -b 1.0.0",
@@ -199,6 +208,12 @@ fn wrong_usage_is_refused() {
         "pum upgrade --lock-timeout 5parsec",
         "pum baseline -p a -t s.t -d x",
         "pum upgrade -p1 a",
+        "pum upgrade -p a --rehearsal x --dry-run",
+        "pum info -p a --fleet",
+        "pum info --databases a --fleet",
+        "pum test -pp a --resume",
+        "pum test-and-upgrade -pp a -pp b",
+        "pum test-and-upgrade --fleet",
         "pum completions tcsh",
     ];
     for line in wrong {

@@ -1,19 +1,20 @@
 //! `pum upgrade`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use pum::{
-    Applied, Concern, Contract, Error, ErrorKind, Event, Hazards, Plan, Preflight, PreflightOptions, Result, Run,
-    Severity, Step, Target, UpgradeOptions, Version,
+    Applied, CarriedOut, Concern, Contract, ErrorKind, Event, Hazards, MissingRows, Plan, Preflight, PreflightOptions,
+    Result, Run, Severity, Step, Target, Terms, TextOptions, UpgradeOptions, Version,
 };
 use serde_json::{Value, json};
 
 use crate::Exit;
-use crate::command::test_and_upgrade::carried_out;
+use crate::command::test::rehearsal_of;
+use crate::command::test_and_upgrade::{carried_out, few_rows};
 use crate::command::{Budget, Deltas, Format, Scripts, hazards, preflight};
 use crate::config::Time;
-use crate::fleet::{Canaries, Databases, Fleet, Named, Report, Task};
+use crate::fleet::{Canaries, Databases, Fleet, Member, Named, Report, Task, refused};
 use crate::session::Session;
 use crate::terminal::{self, counted, line, table};
 
@@ -25,7 +26,9 @@ Examples:
   pum upgrade -p water_prod -t water_sys.info -d deltas --rehearsal water.rehearsal.json
 Many databases, eight at once, one of them before the others:
   pum upgrade -p 'water_*' -t water_sys.info -d deltas --jobs 8 --canary water_small
-  pum upgrade -p host=db1 --databases 'town_*' -t water_sys.info -d deltas --format json";
+  pum upgrade -p host=db1 --databases 'town_*' -t water_sys.info -d deltas --format json
+Each held to its own rehearsal, which pum test --save DIR wrote:
+  pum upgrade -p 'water_*' -t water_sys.info -d deltas --rehearsal proofs --canary water_small";
 
 /// Apply the deltas that are due, to one database or to many
 #[derive(Debug, Args)]
@@ -51,8 +54,9 @@ pub(crate) struct Upgrade {
     #[arg(long)]
     allow_near_misses: bool,
 
-    /// Upgrade only what is as it was at this rehearsal: the file that `pum test --save` wrote
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "max_version", "format"])]
+    /// Upgrade only what is as it was at this rehearsal: the file that `pum test --save` wrote, or with many databases the
+    /// directory
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "max_version"])]
     rehearsal: Option<PathBuf>,
 
     /// How old the rehearsal may be [default: 7d]
@@ -75,44 +79,75 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     let mut options = args.scripts.options(&args.deltas, &session.config)?;
     options.single_transaction = args.single_transaction;
     options.allow_near_misses = args.allow_near_misses;
+    let proof = match args.rehearsal {
+        Some(file) => {
+            let mut terms = args.budget.terms(&session.config)?;
+            if let Some(max_age) = session.config.max_age(args.max_age)? {
+                terms.max_age = max_age.value.0;
+            }
+            Some(Proof { file, terms })
+        }
+        None => None,
+    };
+    let way = Way {
+        options,
+        dry_run: args.dry_run,
+        proof,
+    };
     let target = match args.databases.named(session)? {
         Named::One(_) if !args.canaries.is_empty() => {
             return Err(refused(
                 "--canary needs many databases",
-                "name them with -p, a pattern or --databases",
-            ));
-        }
-        Named::Many(_) if args.rehearsal.is_some() => {
-            return Err(refused(
-                "a rehearsal holds for one database only",
-                "give one -p with --rehearsal",
+                "name them with -p, a pattern, --databases or --fleet",
             ));
         }
         Named::One(target) => target,
-        Named::Many(fleet) => return many(fleet, args.canaries, &options, args.dry_run, args.format, session),
+        Named::Many(fleet) => return many(fleet, args.canaries, &way, args.format, session),
     };
     let name = target.name();
     let tell = |concern: &Concern| session.terminal.tell(preflight::told(concern).trim_end());
-    if let Some(file) = &args.rehearsal {
-        let contract = Contract::load(file)?;
-        options.max_version = contract.max_version.as_deref().map(str::parse).transpose()?;
-        // The question about files that nearly are deltas was answered at the rehearsal.
-        options.allow_near_misses = true;
-        let mut terms = args.budget.terms(&session.config)?;
-        if let Some(max_age) = session.config.max_age(args.max_age)? {
-            terms.max_age = max_age.value.0;
+    let file = way.proof.as_ref().map(|proof| proof.file.clone());
+    let outcome = way.take(&target, file.as_deref(), &session.run, &tell)?;
+    match (args.format, &outcome.proved) {
+        (Format::Text, Some(proved)) => {
+            session.terminal.print(&outcome.as_text(&name))?;
+            carried_out(&name, &proved.report, &proved.missing_rows, session)
         }
-        before(&target, &options, &session.run, &tell)?;
-        let done = pum::upgrade_rehearsed(&target, &options, &contract, &terms, &session.run)?;
-        return carried_out(&name, &done, session);
+        (format, _) => {
+            session.terminal.print(&match format {
+                Format::Text => outcome.as_text(&name),
+                Format::Json => terminal::json(&format!("{:#}\n", outcome.as_json(&name))),
+            })?;
+            Ok(match outcome.is_fine() {
+                true => Exit::Done,
+                false => Exit::Different,
+            })
+        }
     }
-    let outcome = Outcome::of(&target, &options, args.dry_run, &session.run, &tell)?;
-    let text = match args.format {
-        Format::Text => outcome.as_text(&name),
-        Format::Json => terminal::json(&format!("{:#}\n", outcome.as_json(&name))),
-    };
-    session.terminal.print(&text)?;
-    Ok(Exit::Done)
+}
+
+/// How a database, or each of many, is upgraded.
+struct Way {
+    options: UpgradeOptions,
+    dry_run: bool,
+    proof: Option<Proof>,
+}
+
+/// The rehearsal that production is held to.
+struct Proof {
+    /// Its file; of many databases the directory of the files.
+    file: PathBuf,
+    terms: Terms,
+}
+
+impl Way {
+    /// Upgrades a database, held to the rehearsal in a file where there is one; or finds out what would be done.
+    fn take(&self, target: &Target, file: Option<&Path>, run: &Run, tell: &dyn Fn(&Concern)) -> Result<Outcome> {
+        match (&self.proof, file) {
+            (Some(proof), Some(file)) => Outcome::proved(target, &self.options, file, &proof.terms, run, tell),
+            _ => Outcome::of(target, &self.options, self.dry_run, run, tell),
+        }
+    }
 }
 
 /// The pre-flight of a plan that has something to do.
@@ -150,40 +185,50 @@ fn before(target: &Target, options: &UpgradeOptions, run: &Run, tell: &dyn Fn(&C
     found.refusal().map_or(Ok(Some(found)), Err)
 }
 
-fn refused(message: &str, hint: &str) -> Error {
-    Error::new(ErrorKind::Usage, message)
-        .with_hint(hint)
-        .with_state("nothing was done")
-}
-
-fn many(
-    fleet: Fleet,
-    canaries: Canaries,
-    options: &UpgradeOptions,
-    dry_run: bool,
-    format: Format,
-    session: &Session,
-) -> Result<Exit> {
+fn many(fleet: Fleet, canaries: Canaries, way: &Way, format: Format, session: &Session) -> Result<Exit> {
     // What is wrong with the deltas is said once.
-    pum::Deltas::read(&options.directories)?;
+    pum::Deltas::read(&way.options.directories)?;
+    if let Some(proof) = &way.proof
+        && !proof.file.is_dir()
+    {
+        return Err(refused(
+            format!("there is no directory \"{}\"", proof.file.display()),
+            "with many databases --rehearsal names the directory into which `pum test --save` wrote a file for each",
+        ));
+    }
+    let work = |member: &Member, run: &Run| {
+        let tell = |concern: &Concern| run.emit(Event::Message(preflight::told(concern).trim_end().to_owned()));
+        let file = match &way.proof {
+            Some(proof) => Some(rehearsal_of(member, &proof.file)?),
+            None => None,
+        };
+        let outcome = way.take(&member.target, file.as_deref(), run, &tell)?;
+        if way.dry_run
+            && let Some(found) = &outcome.preflight
+        {
+            found
+                .of(Severity::Blocks)
+                .chain(found.of(Severity::Delays))
+                .for_each(tell);
+        }
+        if let Some(proved) = outcome.proved.as_ref().filter(|_| !outcome.is_fine()) {
+            let differences = proved.report.to_text(&TextOptions::default());
+            run.emit(Event::Message(differences.trim_end().to_owned()));
+            for missing in &proved.missing_rows {
+                run.emit(Event::Warning(few_rows(&member.name, missing)));
+            }
+        }
+        Ok(outcome.report(&member.target.name()))
+    };
     let task = Task {
         command: "upgrade",
         columns: &["from", "to", "what"],
         format,
         silent: false,
-        canaries: Some(canaries.without_question(dry_run)),
+        canaries: Some(canaries.without_question(way.dry_run)),
         failed: Exit::Failed,
-        work: &|member, run| {
-            let tell = |concern: &Concern| run.emit(Event::Message(preflight::told(concern).trim_end().to_owned()));
-            let outcome = Outcome::of(&member.target, options, dry_run, run, &tell)?;
-            if dry_run && let Some(found) = &outcome.preflight {
-                found
-                    .of(Severity::Blocks)
-                    .chain(found.of(Severity::Delays))
-                    .for_each(tell);
-            }
-            Ok(outcome.report(&member.target.name()))
-        },
+        again: "run the same command again: what is done stays done, and the others follow",
+        work: &work,
     };
     fleet.run(task, session)
 }
@@ -198,6 +243,17 @@ struct Outcome {
     /// What the text of the steps tells, in a dry run.
     hazards: Option<Hazards>,
     preflight: Option<Preflight>,
+    /// What it was held to, and what came of it.
+    proved: Option<Proved>,
+}
+
+/// An upgrade that was held to its rehearsal.
+struct Proved {
+    /// By what the rehearsal is known.
+    id: String,
+    /// Production compared with the upgraded copy.
+    report: pum::Report,
+    missing_rows: Vec<MissingRows>,
 }
 
 impl Outcome {
@@ -221,6 +277,61 @@ impl Outcome {
         }
     }
 
+    /// Upgrades a database as it was rehearsed. Where that is done already, it is compared once more.
+    fn proved(
+        target: &Target,
+        options: &UpgradeOptions,
+        file: &Path,
+        terms: &Terms,
+        run: &Run,
+        tell: &dyn Fn(&Concern),
+    ) -> Result<Outcome> {
+        let contract = Contract::load(file)?;
+        let options = UpgradeOptions {
+            max_version: contract.max_version.as_deref().map(str::parse).transpose()?,
+            // The question about files that nearly are deltas was answered at the rehearsal.
+            allow_near_misses: true,
+            ..options.clone()
+        };
+        let (preflight, done) = match contract.carried_out(target, &options, run)? {
+            Some(report) => {
+                let to = contract.to.as_deref().map(str::parse).transpose()?;
+                let applied = Applied {
+                    from: to,
+                    to,
+                    steps: Vec::new(),
+                };
+                let done = CarriedOut {
+                    applied,
+                    report,
+                    // Production lives on, and nobody asks its rows to stay.
+                    missing_rows: Vec::new(),
+                };
+                (None, done)
+            }
+            None => {
+                let preflight = before(target, &options, run, tell)?;
+                let done = pum::upgrade_rehearsed(target, &options, &contract, terms, run)?;
+                (preflight, done)
+            }
+        };
+        Ok(Outcome {
+            proved: Some(Proved {
+                id: contract.id(),
+                report: done.report,
+                missing_rows: done.missing_rows,
+            }),
+            ..Outcome::applied(done.applied, preflight)
+        })
+    }
+
+    /// Whether it came to what was rehearsed, where it was.
+    fn is_fine(&self) -> bool {
+        self.proved
+            .as_ref()
+            .is_none_or(|proved| proved.report.behaves_the_same() && proved.missing_rows.is_empty())
+    }
+
     /// What is to be said of one of many.
     fn report(&self, database: &str) -> Report {
         let deltas = counted(self.deltas(), "delta");
@@ -229,10 +340,15 @@ impl Outcome {
             (_, true) => ("to upgrade", format!("{deltas} due")),
             (_, false) => ("upgraded", format!("{deltas} applied")),
         };
+        let (verdict, what) = match (&self.proved, self.is_fine()) {
+            (None, _) => (verdict, what),
+            (Some(_), true) => (verdict, format!("{what}, as rehearsed")),
+            (Some(_), false) => ("not as rehearsed", format!("{what}, NOT AS REHEARSED")),
+        };
         let cell = |version: Option<Version>| version.map_or_else(|| "none".to_owned(), |version| version.to_string());
         Report {
             verdict,
-            fine: true,
+            fine: self.is_fine(),
             sentence: match self.deltas() {
                 0 => format!("{what}, {}", version(self.to)),
                 _ => format!("{what}, from {} to {}", version(self.from), version(self.to)),
@@ -254,6 +370,7 @@ impl Outcome {
             steps: plan.steps.into_iter().map(|step| (step, None)).collect(),
             hazards: Some(hazards),
             preflight,
+            proved: None,
         }
     }
 
@@ -269,6 +386,7 @@ impl Outcome {
                 .collect(),
             hazards: None,
             preflight,
+            proved: None,
         }
     }
 
@@ -327,6 +445,19 @@ impl Outcome {
             "steps": steps,
             "preflight": self.preflight,
         });
+        if let Some(proved) = &self.proved {
+            let comparison: Value = serde_json::from_str(&proved.report.to_json()).unwrap_or_default();
+            let missing_rows = proved
+                .missing_rows
+                .iter()
+                .map(|missing| json!({ "table": missing.table, "rows": missing.rows, "rehearsed": missing.rehearsed }));
+            value["rehearsal"] = json!({
+                "id": proved.id,
+                "as_rehearsed": self.is_fine(),
+                "comparison": comparison,
+                "missing_rows": missing_rows.collect::<Vec<_>>(),
+            });
+        }
         if let Some(hazards) = &self.hazards {
             value["hazards"] = hazards::as_json(hazards);
             value["more_hazards"] = json!(hazards.more);

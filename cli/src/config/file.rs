@@ -81,8 +81,8 @@ pub(super) struct File {
     /// The database of dump, restore, baseline, info and upgrade: a service, a URI or a conninfo string.
     #[schemars(with = "Option<String>")]
     pub(super) pg_service: Option<Spanned<String>>,
-    /// The databases of info and upgrade when there are many, instead of pg_service: services, also by patterns such as
-    /// `water_*`, URIs and conninfo strings.
+    /// The databases of info, upgrade and test when there are many, instead of pg_service and pg_service_prod, and with
+    /// --fleet of check: services, also by patterns such as `water_*`, URIs and conninfo strings.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) fleet: Option<Spanned<Vec<String>>>,
     /// The production database of test and test-and-upgrade.

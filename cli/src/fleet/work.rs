@@ -59,6 +59,8 @@ pub(crate) struct Task<'a> {
     pub(crate) canaries: Option<Canaries>,
     /// How the command ends when a member failed.
     pub(crate) failed: Exit,
+    /// How to go on after it was cancelled.
+    pub(crate) again: &'static str,
     pub(crate) work: &'a (dyn Fn(&Member, &Run) -> Result<Report> + Sync),
 }
 
@@ -86,11 +88,11 @@ impl Fleet {
         let begun = Instant::now();
         let mut stopped = None;
         if !canaries.is_empty() {
-            work(&mut outcome, true, self.jobs, &task, session);
+            work(&mut outcome, true, self.at_once, &task, session);
             stopped = stops(&outcome, yes, session);
         }
         if stopped.is_none() {
-            work(&mut outcome, false, self.jobs, &task, session);
+            work(&mut outcome, false, self.at_once, &task, session);
         }
         session.terminal.settle();
         if !task.silent {
@@ -102,7 +104,7 @@ impl Fleet {
         if session.run.cancel().is_cancelled() && outcome.is_cut_short() {
             return Err(Error::new(ErrorKind::Cancelled, "cancelled")
                 .with_state(outcome.counts())
-                .with_hint("run the same command again: what is done stays done, and the others follow"));
+                .with_hint(task.again));
         }
         if let Some(stopped) = stopped {
             session.terminal.tell(&stopped);
@@ -157,7 +159,7 @@ fn stops(outcome: &Outcome<'_>, yes: bool, session: &Session) -> Option<String> 
 }
 
 /// Works on the members that are canaries, or on the others.
-fn work(outcome: &mut Outcome<'_>, canaries: bool, jobs: usize, task: &Task<'_>, session: &Session) {
+fn work(outcome: &mut Outcome<'_>, canaries: bool, at_once: usize, task: &Task<'_>, session: &Session) {
     let total = outcome.members.len();
     let stop = AtomicBool::new(session.run.cancel().is_cancelled());
     let before = outcome.members.iter().filter(|(_, _, became)| became.is_over()).count();
@@ -174,7 +176,7 @@ fn work(outcome: &mut Outcome<'_>, canaries: bool, jobs: usize, task: &Task<'_>,
     std::thread::scope(|scope| {
         let (chosen, stop, at_work) = (&chosen, &stop, &at_work);
         scope.spawn(move || {
-            several(chosen, jobs, |_, (number, member)| {
+            several(chosen, at_once, |_, (number, member)| {
                 if stop.load(Ordering::SeqCst) {
                     return;
                 }
@@ -261,10 +263,10 @@ fn said(member: &Member, became: &Became, told: &[String], session: &Session) ->
 }
 
 /// Calls a function for each of many things, some at once, in their order.
-pub(super) fn several<T: Sync>(things: &[T], jobs: usize, each: impl Fn(usize, &T) + Sync) {
+pub(super) fn several<T: Sync>(things: &[T], at_once: usize, each: impl Fn(usize, &T) + Sync) {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..jobs.min(things.len()) {
+        for _ in 0..at_once.min(things.len()) {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::SeqCst);

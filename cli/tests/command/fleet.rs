@@ -10,16 +10,16 @@ use crate::terminal::{has_script, on_terminal};
 use crate::towns::Towns;
 use crate::{Ended, ask, execute, support, value};
 
-fn json(ended: &Ended) -> Value {
+pub(crate) fn json(ended: &Ended) -> Value {
     serde_json::from_str(&ended.out).unwrap_or_else(|error| panic!("{error}\n{}", ended.out))
 }
 
-fn member<'a>(fleet: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn member<'a>(fleet: &'a Value, name: &str) -> &'a Value {
     let members = fleet["members"].as_array().unwrap();
     members.iter().find(|member| member["member"] == name).unwrap()
 }
 
-fn upgraded(name: &str) -> bool {
+pub(crate) fn upgraded(name: &str) -> bool {
     ask(
         name,
         "select count(*)::text from information_schema.columns where table_schema = 'water'",
@@ -77,7 +77,7 @@ fn one_that_fails_harms_no_other_and_is_resumed() {
         "deltas/delta_1.0.5_warn.sql",
         "do $$ begin\nraise warning 'first of %', current_database();\nraise warning 'second of %', current_database();\nend $$;\n",
     );
-    let ended = towns.run("upgrade", "ailing_*", "--jobs 3 --format json").with(1);
+    let ended = towns.run("upgrade", "ailing_*", "--at-once 3 --format json").with(1);
     let fleet = json(&ended);
     assert_eq!(fleet["schema"], "pum/fleet/1");
     assert_eq!(fleet["command"], "upgrade");
@@ -343,8 +343,6 @@ fn what_names_nothing_or_one_thing_twice_is_refused() {
     assert!(!upgraded("twice_000"));
     let ended = place.run("upgrade -p 'twice_*' -d nowhere").with(2);
     assert_eq!(ended.err.matches("nowhere").count(), 1, "{}", ended.err);
-    let ended = place.run("upgrade -p 'twice_*' --rehearsal x.json").with(2);
-    assert!(ended.err.contains("one database only"), "{}", ended.err);
 }
 
 #[test]
@@ -438,6 +436,23 @@ fn many_are_compared_with_one_snapshot() {
         .run("check -p1 compared_001 -p1 compared_002 -p2 release.json --silent")
         .with(0);
     assert_eq!((silent.out.as_str(), silent.err.as_str()), ("", ""));
+
+    // The list of the configuration, when it is asked for.
+    let fleet = "check --fleet -p2 release.json";
+    let ended = place.run(fleet).with(2);
+    assert!(ended.err.contains("no list fleet"), "{}", ended.err);
+    place.write(
+        "pum.yaml",
+        "upgrades_table: water_sys.info\nfleet: [compared_001, 'compared_00[02]', 'compared_004']\n",
+    );
+    let listed = place.run(fleet).with(2);
+    assert!(
+        listed.out.contains("\n3 databases: 2 same, 1 failed; "),
+        "{}",
+        listed.out
+    );
+    place.run("check --fleet -p1 compared_001 -p2 release.json").with(2);
+    place.run("check -p2 release.json").with(2);
 
     for (more, says) in [
         ("--write-expected x.json", "two databases"),

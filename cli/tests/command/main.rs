@@ -10,6 +10,7 @@
 
 mod databases;
 mod fleet;
+mod fleet_rehearsal;
 mod interrupted;
 mod rehearsal;
 #[path = "../../../lib/tests/support/mod.rs"]
