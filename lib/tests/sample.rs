@@ -345,6 +345,31 @@ fn a_sample_goes_with_a_restore_that_compares_no_rows() {
 }
 
 #[test]
+fn a_sample_is_given_up_when_that_is_asked_for() {
+    let production = production("sampled_cancelled");
+    // While rows are drawn, and while those are fetched that they need.
+    for unit in ["tables", "rows"] {
+        let run = Run::new();
+        let cancel = run.cancel().clone();
+        let run = run.on_event(move |event| {
+            if matches!(event, Event::Progress { unit: what, .. } if what == unit) {
+                cancel.cancel();
+            }
+        });
+        match rehearse(&production.reader, &production.options(), &run) {
+            Ok(_) => panic!("it must be given up"),
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}"),
+        }
+        let left = "select count(*)::text from pg_stat_activity where usename = 'sampler'";
+        let until = std::time::Instant::now() + Duration::from_secs(10);
+        while number(&production.target, left) > 0 {
+            assert!(std::time::Instant::now() < until, "a session was left");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+#[test]
 fn keys_over_periods_get_all_rows_that_they_span() {
     let _alone = alone();
     let production = server().create_database("sampled_periods").unwrap();
