@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use pum::{CopyMethod, Error, ErrorKind, Location, Result, Variables};
+use pum::{CopyMethod, Error, ErrorKind, Location, Result, Sample, Variables};
 use serde_saphyr::Spanned;
 
 pub(crate) use file::{Command, Expected};
@@ -215,6 +215,7 @@ impl Config {
         self.max_age(None)?;
         self.budget_factor(None)?;
         self.copy(None)?;
+        self.sample(None)?;
         Ok(())
     }
 
@@ -430,6 +431,15 @@ impl Config {
                 origin: Origin::Default,
             })
             .map(|name| name.parse())
+    }
+
+    /// How much of the rows of large tables is copied for a rehearsal; none is all.
+    ///
+    /// # Errors
+    /// It is no part.
+    pub(crate) fn sample(&self, given: Option<String>) -> Result<Option<Setting<Sample>>> {
+        let chosen = self.choose(given, self.file.sample.as_ref());
+        chosen.map(|setting| setting.map(|text| text.parse())).transpose()
     }
 
     /// The names of the databases of a command that takes many.

@@ -188,8 +188,15 @@ fn a_copy_that_does_not_fit_is_refused_before_it_is_begun() {
         assert!(!said.contains("[2/"), "{said}");
         assert_eq!(left_in(place.path()), Vec::<String>::new());
     }
-    // The structure fits.
-    let output = production.pum(place.path(), &["--schema-only"]).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
+    // The structure fits, and a sample.
+    for arguments in [&["--schema-only"][..], &["--sample", "1%"]] {
+        let output = production.pum(place.path(), arguments).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert_eq!(
+            said.contains("with 1% of the rows of large tables"),
+            arguments[0] == "--sample",
+            "{said}"
+        );
+    }
 }

@@ -33,8 +33,8 @@ use progress::{Progress, table_sizes};
 
 pub(crate) use base::{Tablespace, base_backup};
 pub(crate) use database::holds_user_objects;
-pub(crate) use restore::restore_dump;
 pub use restore::{PassedOver, RestoreOptions, Restored, restore};
+pub(crate) use restore::{Stage, restore_dump, restore_stage};
 
 /// The form of a dump (PostgreSQL documentation, `pg_dump --format`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -175,6 +175,10 @@ pub(crate) struct Selection {
     pub(crate) rows_of: Option<[String; 2]>,
     /// Schemas whose tables come without rows.
     pub(crate) without_rows: Vec<String>,
+    /// Tables that come without rows: schema and name.
+    pub(crate) without_rows_of: Vec<[String; 2]>,
+    /// No large objects.
+    pub(crate) without_large_objects: bool,
 }
 
 /// Dumps a database to be restored at once and not to be kept: nothing is read again, flushed or summed. Returns where
@@ -204,8 +208,9 @@ pub(crate) fn dump_for_copy(
         Selection {
             schema_only: false,
             rows_of: None,
+            without_rows_of,
             ..
-        } => table_sizes(&mut connection, &left_out),
+        } if without_rows_of.is_empty() => table_sizes(&mut connection, &left_out),
         _ => Vec::new(),
     };
     let lz4 = program_version(&pg_dump)?.0 >= 16;
@@ -292,11 +297,18 @@ fn dump_command(
     for schema in &selection.without_rows {
         command.arg(format!("--exclude-table-data={}.*", quote_identifier(schema)));
     }
-    if let Some([schema, table]) = &selection.rows_of {
-        let table = format!("{}.{}", quote_identifier(schema), quote_identifier(table));
+    let table = |[schema, table]: &[String; 2]| format!("{}.{}", quote_identifier(schema), quote_identifier(table));
+    for without in &selection.without_rows_of {
+        command.arg(format!("--exclude-table-data={}", table(without)));
+    }
+    if selection.without_large_objects {
+        // Its long name is another since 16.
+        command.arg("-B");
+    }
+    if let Some(rows) = &selection.rows_of {
         command
             .args(["--data-only", "--strict-names"])
-            .arg(format!("--table={table}"));
+            .arg(format!("--table={}", table(rows)));
     }
     // Not through our own descriptor as its stdout: since 16 pg_dump appends there, and the contents lack the places of
     // the data, which a restore with several jobs needs.

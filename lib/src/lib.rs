@@ -151,7 +151,7 @@ pub use rehearsal::evidence::{
 };
 pub use rehearsal::{
     CarriedOut, Contract, ContractStep, Copied, CopyMethod, CrashPoint, Crashes, Expected, MissingRows, NotCompared,
-    Rehearsal, RehearsalOptions, ServerFacts, Terms, rehearse, upgrade_rehearsed,
+    Rehearsal, RehearsalOptions, Sample, Sampled, ServerFacts, Terms, rehearse, upgrade_rehearsed,
 };
 pub use report::{Count, HtmlOptions, LeftOut, NotCounted, Report, Side, TextOptions};
 pub use rows::MoreRows;

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 pub use contract::{Contract, ContractStep, NotCompared, ServerFacts, Terms, upgrade_rehearsed};
 use contract::{Moment, history_digest, structure_filter};
-pub use copy::{Copied, CopyMethod};
+pub use copy::{Copied, CopyMethod, Sample, Sampled};
 use crash::CrashRehearsal;
 pub use crash::{CrashPoint, Crashes};
 use evidence::{Data, Evidence, Recorder};
@@ -65,6 +65,9 @@ pub struct RehearsalOptions {
     pub copy: CopyMethod,
     /// The copy has no rows save those of the upgrades table.
     pub schema_only: bool,
+    /// The copy has so much of the rows of large tables, and with them the rows that foreign keys need; all tables are whole
+    /// that are small. Of a copy by dump and restore only.
+    pub sample: Option<Sample>,
     /// How long `pg_dump` waits in production for a table that another session has locked for itself.
     pub lock_wait: Duration,
     /// Schemas that are neither restored nor compared. The backup holds them all the same, and so does a copy that is not
@@ -101,6 +104,7 @@ impl RehearsalOptions {
             backup: None,
             copy: CopyMethod::default(),
             schema_only: false,
+            sample: None,
             lock_wait: Duration::from_secs(60),
             exclude_schemas: Vec::new(),
             filter: Filter::default(),
@@ -287,9 +291,7 @@ impl Flow<'_> {
         evidence.sequences = sequences;
         evidence.not_measured.extend(not_told);
         evidence.foretold(hazards(&plan, &upgrade_options)?);
-        if copied.schema_only {
-            evidence.not_measured.push(copy::WITHOUT_ROWS.to_owned());
-        }
+        evidence.not_measured.extend(copied.lacks());
 
         let crashes = match crash_server {
             Some(server) => {

@@ -53,6 +53,10 @@ pub(crate) struct ShowConfig {
     #[arg(long, value_name = "WAY")]
     copy: Option<String>,
 
+    /// How much of the rows of large tables is copied for a rehearsal
+    #[arg(long, value_name = "PERCENT")]
+    sample: Option<String>,
+
     #[command(flatten)]
     comparison: Comparison,
 
@@ -98,6 +102,9 @@ fn rows(args: ShowConfig, config: &Config) -> Result<Vec<Row>> {
         "copy",
         config.copy(args.copy)?.map(|method| Ok(method.to_string()))?,
     );
+    let sample = config.sample(args.sample)?;
+    let sample = sample.map(|setting| setting.map(|sample| Ok(sample.to_string())));
+    row(&mut rows, "sample", sample.transpose()?);
     let comparison = args.comparison;
     row(&mut rows, "ignore_elements", config.ignore_elements(comparison.ignore));
     row(&mut rows, "include", config.include(comparison.include));

@@ -30,6 +30,7 @@ Examples:
   pum test -pp water_prod -t water_sys.info -d deltas --crash
   pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views
   pum test -pp water_prod -t water_sys.info -d deltas --copy physical
+  pum test -pp water_prod -t water_sys.info -d deltas --sample 5%
 Many databases, each on a throw-away server; --save, --report and -f name directories, in which each gets a file:
   pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --report pages
   pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --resume
@@ -127,6 +128,11 @@ pub(crate) struct Rehearsing {
     /// Copy production without its rows: times are not production's then, and nothing is known of what deltas do to rows
     #[arg(long)]
     pub(crate) schema_only: bool,
+
+    /// Copy so much of the rows of large tables, with the rows that their foreign keys need: times are not production's
+    /// then, and what deltas do to rows is known only of the sample
+    #[arg(long, value_name = "PERCENT", conflicts_with = "schema_only")]
+    pub(crate) sample: Option<String>,
 
     /// Dump and restore so many tables at once [default: one for each processor, four at most]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -366,6 +372,10 @@ fn options(args: Rehearsing, session: &Session) -> Result<RehearsalOptions> {
         filter,
         copy: config.copy(args.copy)?.value,
         schema_only: args.schema_only,
+        sample: match args.schema_only {
+            true => None,
+            false => config.sample(args.sample)?.map(|setting| setting.value),
+        },
         crash: args.crash,
         ignore_restore_errors: args.ignore_restore_errors,
         overwrite: args.overwrite_test,

@@ -31,6 +31,9 @@ pub(super) struct File {
     /// How test and test-and-upgrade copy production: auto, restore, template or physical.
     #[schemars(with = "Option<String>", extend("enum" = ["auto", "restore", "template", "physical"]))]
     pub(super) copy: Option<Spanned<String>>,
+    /// How much of the rows of large tables test and test-and-upgrade copy, such as 5%; all without it.
+    #[schemars(with = "Option<String>")]
+    pub(super) sample: Option<Spanned<String>>,
     /// The kinds of objects and the classes of differences that are not compared.
     #[schemars(with = "Option<Vec<String>>")]
     pub(super) ignore_elements: Option<Spanned<Vec<String>>>,

@@ -50,6 +50,7 @@ data: [water.material]
 expect: known.json
 copy: physical
 fleet: ["town_*", dbname=other]
+sample: 2.5%
 "#;
 
 #[test]
@@ -112,6 +113,11 @@ fn every_key_has_its_value_and_its_place() {
     assert_eq!((timeout.value.0.as_secs(), timeout.origin.to_string()), (120, at(21)));
     let copy = config.copy(None).unwrap();
     assert_eq!((copy.value, copy.origin.to_string()), (CopyMethod::Physical, at(32)));
+    let sample = config.sample(None).unwrap().unwrap();
+    assert_eq!(
+        (sample.value.to_string().as_str(), sample.origin.to_string()),
+        ("2.5%", at(34))
+    );
     let databases = [Role::Only, Role::Production, Role::Test, Role::Comparison]
         .map(|role| config.database(role, None).unwrap().value);
     assert_eq!(
@@ -236,6 +242,7 @@ fn bad_files_get_a_sentence_and_a_line() {
         "budget_factor: 0.5\n",
         "budget_factor: much\n",
         "copy: fast\n",
+        "sample: 500%\n",
         "ignore_elements: views\n",
         "pg_dump_exe: true: x\n",
         "a: &a [*a]\n",

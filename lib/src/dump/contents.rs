@@ -99,6 +99,14 @@ impl Contents {
             .partition(|line| entry(line, "TABLE DATA").is_none_or(|table| tables.contains(table)))
     }
 
+    /// The list without what fills the materialized views.
+    pub(super) fn without_filling(&self) -> Vec<&str> {
+        let lines = self.list.iter().map(String::as_str);
+        lines
+            .filter(|line| entry(line, "MATERIALIZED VIEW DATA").is_none())
+            .collect()
+    }
+
     fn scan(&mut self, path: &Path, reader: Box<dyn Read + Send>, run: &Run) -> Result<()> {
         let mut statements = Statements::read_from(Arc::from(path), reader);
         while let Some(statement) = statements.next().map_err(|error| self.unreadable(path, error))? {

@@ -13,11 +13,20 @@ use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::server::PrivateDirectory;
 
-/// Lets `pg_restore` restore the whole archive, or of its list (`lines`) the data and what comes after the data.
+/// What of an archive is restored.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Chosen<'a> {
+    /// The lines of its list; without them all.
+    pub(super) lines: Option<&'a [&'a str]>,
+    /// Its sections, as `pg_restore --section` names them; without them all.
+    pub(super) sections: &'a [&'a str],
+}
+
+/// Lets `pg_restore` restore the archive, or what is chosen of it.
 pub(super) fn pg_restore(
     archive: &Archive,
     program: &Path,
-    lines: Option<&[&str]>,
+    chosen: Chosen<'_>,
     connection: &Connection,
     options: &RestoreOptions,
     passed_over: &mut Vec<PassedOver>,
@@ -44,11 +53,10 @@ pub(super) fn pg_restore(
     if !options.ignore_errors {
         command.arg("--exit-on-error");
     }
-    let list = lines.map(list_file).transpose()?;
+    command.args(chosen.sections.iter().map(|section| format!("--section={section}")));
+    let list = chosen.lines.map(list_file).transpose()?;
     if let Some(list) = &list {
-        command
-            .args(["--section=data", "--section=post-data", "--use-list"])
-            .arg(&list.file);
+        command.arg("--use-list").arg(&list.file);
     }
     command.arg("--").arg(archive.path());
     let mut child = Child::start(command, run, |_| {})?;

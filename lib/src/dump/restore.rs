@@ -12,7 +12,8 @@ use crate::dump::archive::Archive;
 use crate::dump::child::{self, Child};
 use crate::dump::contents::{Contents, exclude};
 use crate::dump::load::Load;
-use crate::dump::{Format, database, milliseconds, parallel, program};
+use crate::dump::parallel::{self, Chosen};
+use crate::dump::{Format, database, milliseconds, program};
 use crate::error::{Error, ErrorKind, Result};
 use crate::programs::{find_program, program_version};
 use crate::run::{Event, Run};
@@ -89,9 +90,31 @@ pub fn restore(file: &Path, target: &Target, options: &RestoreOptions, run: &Run
     restore_dump(file, false, target, options, run)
 }
 
+/// What of a dump is restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Whole,
+    /// The tables and the rows of the dump: neither indexes nor constraints that hold between rows, nor triggers.
+    UntilRows,
+    /// What is left after [`Stage::UntilRows`], save the rows of materialized views.
+    AfterRows,
+}
+
 /// Restores a dump as [`restore`] does. One that `pg_dump` has just written (`fresh`) is not read to its end before.
 pub(crate) fn restore_dump(
     file: &Path,
+    fresh: bool,
+    target: &Target,
+    options: &RestoreOptions,
+    run: &Run,
+) -> Result<Restored> {
+    restore_stage(file, Stage::Whole, fresh, target, options, run)
+}
+
+/// Restores a part of a dump that is no plain one, as [`restore_dump`] does the whole.
+pub(crate) fn restore_stage(
+    file: &Path,
+    stage: Stage,
     fresh: bool,
     target: &Target,
     options: &RestoreOptions,
@@ -130,6 +153,7 @@ pub(crate) fn restore_dump(
     database::provide(&contents, &mut connection, options, run).map_err(untouched)?;
 
     let work = Work {
+        stage,
         archive,
         contents,
         pg_restore,
@@ -162,6 +186,7 @@ pub(crate) fn restore_dump(
 
 /// A dump that was looked at, and how it is restored.
 struct Work<'a> {
+    stage: Stage,
     archive: Archive,
     contents: Contents,
     pg_restore: Option<PathBuf>,
@@ -179,11 +204,11 @@ impl Work<'_> {
             }
             return self.plain(connection, passed_over);
         };
-        let directly = |lines: Option<&[&str]>, connection: &Connection, passed_over: &mut Vec<PassedOver>| {
+        let directly = |chosen: Chosen<'_>, connection: &Connection, passed_over: &mut Vec<PassedOver>| {
             parallel::pg_restore(
                 &self.archive,
                 pg_restore,
-                lines,
+                chosen,
                 connection,
                 self.options,
                 passed_over,
@@ -199,15 +224,43 @@ impl Work<'_> {
             several = false;
         }
         if !self.contents.is_utf8() || several && self.options.clean {
-            return directly(None, connection, passed_over).map_err(|error| {
+            let filling = self.contents.without_filling();
+            let chosen = match self.stage {
+                Stage::Whole => Chosen::default(),
+                Stage::UntilRows => Chosen {
+                    sections: &["pre-data", "data"],
+                    ..Chosen::default()
+                },
+                Stage::AfterRows => Chosen {
+                    sections: &["post-data"],
+                    lines: Some(&filling),
+                },
+            };
+            return directly(chosen, connection, passed_over).map_err(|error| {
                 match several || self.options.ignore_errors {
                     true => partly(error),
                     false => self.state(error, ROLLED_BACK),
                 }
             });
         }
+        if self.stage == Stage::AfterRows {
+            let filling = self.contents.without_filling();
+            let sections = &["post-data"];
+            if several {
+                let lines = Some(&filling[..]);
+                return directly(Chosen { lines, sections }, connection, passed_over).map_err(partly);
+            }
+            let list = parallel::list_file(&filling).map_err(partly)?;
+            let arguments = ["--use-list".into(), list.file.as_os_str().to_owned()];
+            let arguments = [&["--section=post-data".into()], &arguments[..]].concat();
+            return self.stream(pg_restore, &arguments, connection, passed_over);
+        }
         if !several {
-            return self.stream(pg_restore, &[], connection, passed_over);
+            let sections: &[OsString] = match self.stage {
+                Stage::UntilRows => &["--section=pre-data".into(), "--section=data".into()],
+                _ => &[],
+            };
+            return self.stream(pg_restore, sections, connection, passed_over);
         }
         let (lines, extension_data) = self.contents.extension_data();
         self.stream(pg_restore, &["--section=pre-data".into()], connection, passed_over)?;
@@ -217,7 +270,14 @@ impl Work<'_> {
             self.stream(pg_restore, &arguments, connection, passed_over)
                 .map_err(partly)?;
         }
-        directly(Some(&lines), connection, passed_over).map_err(partly)
+        let chosen = Chosen {
+            lines: Some(&lines),
+            sections: match self.stage {
+                Stage::UntilRows => &["data"],
+                _ => &["data", "post-data"],
+            },
+        };
+        directly(chosen, connection, passed_over).map_err(partly)
     }
 
     /// Runs the SQL that pg_restore makes of the archive.

@@ -277,8 +277,8 @@ impl Contract {
 
     /// How long each step may take.
     pub(super) fn budgets(&self, terms: &Terms) -> Vec<Duration> {
-        if self.copy.schema_only {
-            // Without rows nothing is known of the time.
+        if self.copy.lacks().is_some() {
+            // Without the rows nothing is known of the time.
             return vec![Duration::MAX; self.steps.len()];
         }
         let budget = |step: &ContractStep| {

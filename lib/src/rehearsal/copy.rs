@@ -5,6 +5,7 @@ mod likeness;
 mod physical;
 mod restored;
 mod room;
+mod sample;
 mod template;
 
 use std::fmt;
@@ -15,6 +16,8 @@ use std::time::Instant;
 pub(super) use database::{open_if_there, prepare, set};
 pub(super) use likeness::Likeness;
 use room::Need;
+use sample::unknown_of;
+pub use sample::{Sample, Sampled};
 
 use serde::{Deserialize, Serialize};
 
@@ -100,13 +103,24 @@ pub struct Copied {
     /// Whether it has no rows save those of the upgrades table. Times are not production's then, and what a delta would
     /// do to rows is not known.
     pub schema_only: bool,
+    /// What part it has of the rows of large tables; none where it has all of them, or no rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<Sampled>,
     /// How long it took in all, in milliseconds; the backup included when the copy came from it.
     pub milliseconds: u64,
 }
 
-/// What cannot be told of a copy without rows.
-pub(super) const WITHOUT_ROWS: &str =
-    "the copy has no rows: times are not production's, and what the deltas do to rows is not known";
+impl Copied {
+    /// What cannot be told of a copy without all rows; none where it has them. Such a copy's times are not production's.
+    pub(super) fn lacks(&self) -> Option<String> {
+        const WITHOUT_ROWS: &str =
+            "the copy has no rows: times are not production's, and what the deltas do to rows is not known";
+        match &self.sampled {
+            _ if self.schema_only => Some(WITHOUT_ROWS.to_owned()),
+            sampled => sampled.as_ref().and_then(unknown_of),
+        }
+    }
+}
 
 /// The copy of a rehearsal.
 pub(super) struct Copy {
@@ -146,6 +160,18 @@ pub(super) fn method(options: &RehearsalOptions) -> Result<CopyMethod> {
             "leave out --schema-only, or compare without rows (--ignore data)",
         );
     }
+    if options.sample.is_some() && (options.schema_only || method != CopyMethod::Restore) {
+        return usage(
+            "only a copy by dump and restore that has rows can have a sample of them",
+            "leave out --sample, or choose --copy restore without --schema-only",
+        );
+    }
+    if options.sample.is_some() && options.filter.compares_rows() {
+        return usage(
+            "rows are to be compared, and the copy is to have a sample of them",
+            "leave out --sample, or compare without rows (--ignore data)",
+        );
+    }
     match (method, &options.test) {
         (CopyMethod::Template, None) => usage(
             "a copy by template needs a name: it lies in production's own server",
@@ -163,6 +189,7 @@ pub(super) fn method(options: &RehearsalOptions) -> Result<CopyMethod> {
 pub(super) fn phases(method: CopyMethod, options: &RehearsalOptions) -> usize {
     match method {
         CopyMethod::Template | CopyMethod::Physical => 1 + usize::from(options.backup.is_some()),
+        _ if options.sample.is_some() => 4 + usize::from(options.backup.is_some()),
         _ => 2 + usize::from(options.backup.is_some() && options.schema_only),
     }
 }
@@ -187,7 +214,11 @@ pub(super) fn look(
         }
         _ => {}
     }
-    let sizes = like.sizes;
+    let mut sizes = like.sizes;
+    if let Some(sample) = options.sample {
+        // At least, as far as the tables are large.
+        sizes.database = sample.of(sizes.database);
+    }
     let mut needs = Vec::new();
     let mut need = |place: &Path, bytes| {
         needs.push(Need {
@@ -198,7 +229,7 @@ pub(super) fn look(
     if let Some(file) = &options.backup {
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
         need(parent.unwrap_or(Path::new(".")), sizes.tables / room::COMPRESSED);
-    } else if method == CopyMethod::Restore && !options.schema_only {
+    } else if method == CopyMethod::Restore && !options.schema_only && options.sample.is_none() {
         need(&base(), sizes.tables / room::COMPRESSED);
     }
     match method {
@@ -307,7 +338,8 @@ impl Flow<'_> {
     pub(super) fn copy(&mut self, method: CopyMethod, source: Source<'_>, throw_away: Option<&Server>) -> Result<Copy> {
         let options = self.options;
         let mut started = Instant::now();
-        let from_backup = method == CopyMethod::Restore && !options.schema_only;
+        let from_backup = method == CopyMethod::Restore && !options.schema_only && options.sample.is_none();
+        let mut sampled = None;
         if let Some(file) = &options.backup {
             self.phase(format!("back up {} to \"{}\"", self.production, file.display()))?;
             dump(self.production, file, &self.dump_options(&source.snapshot, 1), self.run)?;
@@ -331,14 +363,21 @@ impl Flow<'_> {
                 let test = options.test.clone();
                 let test = test.or_else(|| throw_away.map(|server| server.target("pum_test")));
                 let test = test.ok_or_else(nowhere)?;
-                let backup = options.backup.as_deref().filter(|_| from_backup);
-                let restored = self.by_restore(source, backup, &test)?;
+                let restored = if let Some(sample) = options.sample {
+                    let (restored, came) = self.by_sample(source, sample, &test)?;
+                    sampled = Some(came);
+                    restored
+                } else {
+                    let backup = options.backup.as_deref().filter(|_| from_backup);
+                    self.by_restore(source, backup, &test)?
+                };
                 (test, None, restored)
             }
         };
         let copied = Copied {
             method,
             schema_only: options.schema_only,
+            sampled,
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         Ok(Copy {

@@ -116,7 +116,7 @@ impl Flow<'_> {
 }
 
 /// The materialized views that can be read in production.
-fn populated(production: &mut Connection, excluded: &[String]) -> Result<Vec<String>> {
+pub(super) fn populated(production: &mut Connection, excluded: &[String]) -> Result<Vec<String>> {
     let views = production.query(
         "select nspname::text, format('%I.%I', nspname, relname) from pg_class c \
          join pg_namespace n on n.oid = relnamespace where relkind = 'm' and relispopulated order by c.oid",
@@ -130,7 +130,7 @@ fn populated(production: &mut Connection, excluded: &[String]) -> Result<Vec<Str
 }
 
 /// Makes materialized views readable, as they are in production: a dump of the structure leaves that out.
-fn populate(test: &Target, mut views: Vec<String>, run: &Run) -> Result<()> {
+pub(super) fn populate(test: &Target, mut views: Vec<String>, run: &Run) -> Result<()> {
     let mut copy = Connection::open_for_scripts(test, &run.quietly())?;
     let timeouts = copy.timeouts("set");
     copy.execute(&timeouts)?;
@@ -160,7 +160,7 @@ fn populate(test: &Target, mut views: Vec<String>, run: &Run) -> Result<()> {
 }
 
 /// A restore has no statistics, without which the upgrade would be planned otherwise than in production.
-fn analyze(test: &Target, run: &Run) -> Result<()> {
+pub(super) fn analyze(test: &Target, run: &Run) -> Result<()> {
     let analyzed = Connection::open_for_scripts(test, &run.quietly()).and_then(|mut copy| {
         let timeouts = copy.timeouts("set");
         copy.execute(&format!("{timeouts}; set lock_timeout = 0; analyze"))

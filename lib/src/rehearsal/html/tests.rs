@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;
+use crate::rehearsal::Sampled;
 use crate::rehearsal::contract::ContractStep;
 use crate::rehearsal::crash::CrashPoint;
 use crate::rehearsal::evidence::{HeldLock, Rewrite};
@@ -124,6 +125,18 @@ fn how_it_was_copied_is_told() {
     let html = contract.to_html(&HtmlOptions::default());
     assert!(html.contains("dumped and restored without rows") && html.contains("<li>Bloat: "));
     assert!(html.contains("<b>Warning</b> the copy has no rows: "));
+    contract.copy.schema_only = false;
+    contract.copy.sampled = Some(Sampled {
+        sample: "0.5%".parse().unwrap(),
+        tables: 3,
+        drawn: 500,
+        needed: 20,
+    });
+    let html = contract.to_html(&HtmlOptions::default());
+    assert!(html.contains("dumped and restored with a sample of the rows of large tables"));
+    assert!(
+        html.contains("<b>Warning</b> the copy has a sample of 0.5% of the rows of large tables (500 rows of 3 tables")
+    );
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::rehearsal::contract::{Contract, told};
-use crate::rehearsal::copy::{CopyMethod, WITHOUT_ROWS};
+use crate::rehearsal::copy::CopyMethod;
 use crate::rehearsal::crash::Crashes;
 use crate::rehearsal::evidence::{Evidence, HeldLock, KeepsOut, TableChange};
 use crate::rehearsal::text::{bytes, change, crashed, duration};
@@ -83,7 +83,7 @@ impl Verdict {
         };
         let points = contract.crashes.iter().flat_map(|crashes| &crashes.points);
         let crashed: Vec<String> = points.filter_map(|point| crashed(&contract.evidence, point)).collect();
-        let rows = contract.copy.schema_only.then(|| format!("{WITHOUT_ROWS}."));
+        let rows = contract.copy.lacks().map(|lacks| escape(&format!("{lacks}.")));
         let told = report.iter().flat_map(|report| report.warnings());
         Verdict {
             clean: contract.clean,
@@ -114,6 +114,9 @@ impl Facts {
             way: match (contract.copy.method, contract.copy.schema_only) {
                 (CopyMethod::Auto, _) => "",
                 (CopyMethod::Restore, true) => "dumped and restored without rows",
+                (CopyMethod::Restore, false) if contract.copy.sampled.is_some() => {
+                    "dumped and restored with a sample of the rows of large tables"
+                }
                 (CopyMethod::Restore, false) => "dumped and restored",
                 (CopyMethod::Template, _) => "as a template, in its own server",
                 (CopyMethod::Physical, _) => "with pg_basebackup",
