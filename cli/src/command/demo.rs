@@ -51,6 +51,10 @@ const FILES: &[(&str, &str)] = &files![
     "deltas/delta_1.3.0_reading_batch.sql",
     "deltas/delta_1.3.0_tariff.sql",
     "deltas/delta_1.3.0_views.post.sql",
+    "deltas/delta_1.4.0_reading_day.sql",
+    "deltas/delta_1.4.0_reading_standing.sql",
+    "deltas/delta_1.4.0_retention.post.sql",
+    "deltas/delta_1.4.0_version.post.sql",
     "deltas/post-all.sql",
 ];
 
