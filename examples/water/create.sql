@@ -1,4 +1,4 @@
--- The water model 1.3.0 from scratch: what a new database gets.
+-- The water model 1.4.0 from scratch: what a new database gets.
 -- A database that exists is upgraded by the files in deltas/ and must end up the same.
 
 create schema water;
@@ -11,7 +11,7 @@ create table water_sys.setting (
     name text constraint setting_pkey primary key,
     value text not null
 );
-insert into water_sys.setting values ('model_version', '1.3.0');
+insert into water_sys.setting values ('model_version', '1.4.0');
 
 
 -- Value lists
@@ -265,8 +265,11 @@ create table water.reading (
     billed boolean not null default false,
     constraint reading_meter_read_on_key unique (meter, read_on) deferrable
 );
+comment on table water.reading is 'Of the years before the last one those of month ends and those that were billed';
 comment on column water.reading.value_m3 is 'What the meter shows, cubic metres';
 create index reading_open_idx on water.reading (read_on, meter) where not billed;
+create index reading_day_idx on water.reading (read_on, value_m3);
+create index reading_standing_idx on water.reading (meter, value_m3);
 
 create rule reading_keep_billed as on delete to water.reading where old.billed do instead nothing;
 

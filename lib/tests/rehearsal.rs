@@ -100,7 +100,7 @@ fn a_clean_rehearsal_is_carried_out() {
     assert_eq!((version(&production).as_str(), backup.is_file()), ("1.0.0", true));
     let done = rehearsal.carry_out(&Terms::default(), &Run::new()).unwrap();
     assert!(done.report.same(), "{}", done.report.to_json());
-    assert_eq!(version(&production), "1.3.0");
+    assert_eq!(version(&production), "1.4.0");
 }
 
 #[test]
@@ -232,7 +232,7 @@ fn a_test_database_is_made_taken_when_empty_and_never_somebody_elses() {
             ..options()
         };
         assert!(rehearse(&production, &options, &Run::new()).unwrap().is_clean());
-        assert_eq!(version(&test), "1.3.0");
+        assert_eq!(version(&test), "1.4.0");
     }
 }
 
@@ -307,7 +307,7 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
         "{error}"
     );
     let options = RehearsalOptions {
-        baseline: Some("1.3.1".parse().unwrap()),
+        baseline: Some("1.4.1".parse().unwrap()),
         ..options()
     };
     // A delta that came since is seen before the baseline is written.
@@ -319,7 +319,7 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
     let mut of_copy = options.clone();
     of_copy.upgrade.directories = vec![directory.path().to_owned()];
     let rehearsal = rehearse(&production, &of_copy, &Run::new()).unwrap();
-    std::fs::write(directory.path().join("delta_1.3.2_new.sql"), "select 1;").unwrap();
+    std::fs::write(directory.path().join("delta_1.4.2_new.sql"), "select 1;").unwrap();
     let error = rehearsal.carry_out(&Terms::default(), &Run::new()).err().unwrap();
     assert!(error.message().contains("a delta came or went"), "{error}");
     assert_eq!(pum::history(&production, &table(), &Run::new()).unwrap(), None);
@@ -333,7 +333,7 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
             .report
             .same()
     );
-    assert_eq!(version(&production), "1.3.1");
+    assert_eq!(version(&production), "1.4.1");
 }
 
 #[test]

@@ -131,8 +131,8 @@ fn the_page_of_a_rehearsal_works_in_a_browser_and_nothing_in_it_is_run() {
     assert_eq!(
         texts(&browser, ".warnings.lost li"),
         [
-            "public.other: 1 → 0 rows",
-            "public.t: 20000 rows, column b is gone with 20000 values, other values in a",
+            "public.other: 1 → 0 rows, 1 fewer",
+            "public.t: 20\u{202f}000 rows, column b is gone with 20\u{202f}000 values, other values in a",
         ]
     );
     let facts = texts(&browser, ".facts dd").join("\n");

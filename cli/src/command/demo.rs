@@ -1,7 +1,8 @@
 //! `pum demo`: the main job on the water example, in a throw-away server, with all set-up.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use clap::Args;
@@ -12,15 +13,21 @@ use pum::{
 
 use crate::Exit;
 use crate::session::Session;
+use crate::terminal::line;
 
 const EXAMPLES: &str = "\
 Examples:
-  pum demo";
+  pum demo
+  pum demo --report reports";
 
 /// Show the main job on an example: two towns are upgraded in a throw-away server
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
-pub(crate) struct Demo {}
+pub(crate) struct Demo {
+    /// Write the page of each rehearsal, arvel.html and brenn.html, into this directory, which is made when it is missing
+    #[arg(long, value_name = "DIRECTORY")]
+    report: Option<PathBuf>,
+}
 
 /// A file of the example, compiled in.
 macro_rules! files {
@@ -51,6 +58,10 @@ const FILES: &[(&str, &str)] = &files![
     "deltas/delta_1.3.0_reading_batch.sql",
     "deltas/delta_1.3.0_tariff.sql",
     "deltas/delta_1.3.0_views.post.sql",
+    "deltas/delta_1.4.0_reading_day.sql",
+    "deltas/delta_1.4.0_reading_standing.sql",
+    "deltas/delta_1.4.0_retention.post.sql",
+    "deltas/delta_1.4.0_version.post.sql",
     "deltas/post-all.sql",
 ];
 
@@ -73,8 +84,10 @@ const TOWNS: [(&str, Version); 2] = [
     ),
 ];
 
-pub(crate) fn run(_args: Demo, session: &Session) -> Result<Exit> {
+pub(crate) fn run(args: Demo, session: &Session) -> Result<Exit> {
     let terminal = &session.terminal;
+    let reports = args.report.as_deref().map(make_directory).transpose()?;
+    let reports = reports.as_deref();
     let directory = tempfile::Builder::new()
         .prefix("pum-demo-")
         .tempdir()
@@ -99,19 +112,40 @@ pub(crate) fn run(_args: Demo, session: &Session) -> Result<Exit> {
     fs::write(&service_file, services)
         .map_err(|error| Error::io(format_args!("cannot write \"{}\"", service_file.display()), &error))?;
 
-    let clean = town(session, directory.path(), "arvel")?;
-    let drifted = town(session, directory.path(), "brenn")?;
+    let clean = town(session, directory.path(), "arvel", reports)?;
+    let drifted = town(session, directory.path(), "brenn", reports)?;
     if (clean, drifted) != (0, 1) {
         return Err(Error::new(
             ErrorKind::Program,
             format!("the demo did not go as it should: Arvel ended with {clean} and Brenn with {drifted}"),
         ));
     }
-    terminal.print(
+    let kept = match reports {
+        Some(directory) => format!(
+            "For each there is a page for the person who decides: {} and brenn.html beside it.\n",
+            line(&directory.join("arvel.html").to_string_lossy())
+        ),
+        None => "With --report DIRECTORY there is a page of each for the person who decides.\n".to_owned(),
+    };
+    terminal.print(&format!(
         "\nArvel is upgraded: its rehearsal was clean. Brenn is as it was: the rehearsal found what was changed by hand,\n\
-         before anything was written to it. The server and its files are removed now.\n",
-    )?;
+         before anything was written to it. The server and its files are removed now.\n{kept}"
+    ))?;
     Ok(Exit::Done)
+}
+
+/// Returns it from the root on: the commands of the demo run elsewhere.
+fn make_directory(directory: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(directory)
+        .and_then(|()| std::path::absolute(directory))
+        .map_err(|error| {
+            Error::io(
+                format_args!("cannot make the directory \"{}\" for the reports", directory.display()),
+                &error,
+            )
+            .with_hint("name another directory")
+            .with_state("nothing was done")
+        })
 }
 
 fn write_files(directory: &Path) -> Result<()> {
@@ -167,16 +201,22 @@ fn make_town(server: &Server, directory: &Path, town: &str, version: Version, se
 }
 
 /// Runs the very command that a user would, and returns its exit code.
-fn town(session: &Session, directory: &Path, town: &str) -> Result<i32> {
-    let arguments = ["test-and-upgrade", "-pp", town, "--yes", "-f"];
-    let backup = format!("{town}.dump");
-    session
-        .terminal
-        .print(&format!("\n$ pum {} {backup}\n", arguments.join(" ")))?;
+fn town(session: &Session, directory: &Path, town: &str, reports: Option<&Path>) -> Result<i32> {
+    let mut arguments: Vec<OsString> = ["test-and-upgrade", "-pp", town, "--yes", "-f"]
+        .map(Into::into)
+        .to_vec();
+    arguments.push(format!("{town}.dump").into());
+    if let Some(reports) = reports {
+        arguments.extend(["--report".into(), reports.join(format!("{town}.html")).into()]);
+    }
+    let shown: String = arguments
+        .iter()
+        .map(|argument| format!(" {}", line(&argument.to_string_lossy())))
+        .collect();
+    session.terminal.print(&format!("\n$ pum{shown}\n"))?;
     let program = std::env::current_exe().map_err(|error| Error::io("cannot find the pum command", &error))?;
     let mut child = Command::new(program)
         .args(arguments)
-        .arg(backup)
         .current_dir(directory)
         .env("PGSERVICEFILE", directory.join("pg_service.conf"))
         .stdin(Stdio::null())

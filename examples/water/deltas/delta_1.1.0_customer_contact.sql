@@ -9,6 +9,7 @@ create view water.customer_contact with (security_barrier = true) as
       from water.customer
      where email is not null or phone is not null;
 
+-- pum: allow adding-field-with-constraint a town has a handful of pressure zones
 alter table water.pressure_zone
     add column fed_by integer constraint pressure_zone_fed_by_fkey references water.pressure_zone on delete set null
         constraint pressure_zone_fed_by_check check (fed_by <> id);

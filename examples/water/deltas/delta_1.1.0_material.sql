@@ -1,4 +1,7 @@
 -- The material of a pipe was free text and becomes a value list.
+-- pum: allow adding-field-with-constraint a town has some thousand pipes, which takes less than a second
+-- pum: allow require-concurrent-index-deletion the pipes are locked for that moment anyhow
+-- pum: allow require-concurrent-index-creation the pipes are locked for that moment anyhow
 
 create table water.material (
     id integer constraint material_pkey primary key,

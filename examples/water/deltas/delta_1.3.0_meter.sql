@@ -1,4 +1,8 @@
 -- A connection has one meter at a time, in the past too.
+-- pum: allow adding-field-with-default a town has some thousand meters, which takes less than a second
+-- pum: allow adding-exclusion-constraint a town has some thousand meters, which takes less than a second
+-- pum: allow require-concurrent-index-deletion the meters are locked for that moment anyhow
+-- pum: allow require-concurrent-index-creation the meters are locked for that moment anyhow
 
 alter table water.meter
     add column in_use boolean generated always as (removed_on is null) stored,

@@ -1,3 +1,4 @@
+-- pum: allow require-concurrent-index-creation a town has some thousand pipes, which takes less than a second
 create unique index pipe_between_idx on water.pipe (least(from_node, to_node), greatest(from_node, to_node))
     where status = 'operating';
 comment on index water.pipe_between_idx is 'Two nodes are joined by one pipe in operation';

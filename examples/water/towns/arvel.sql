@@ -115,9 +115,19 @@ select 'B' || lpad(n::text, 6, '0'), 1000 + n, n, date '2021-06-15'
   from generate_series(12, 400, 12) n
  order by n;
 
--- Read at the end of each year.
+-- Read at the end of each year, until two of the zones got radio: there each meter sends a reading a day, from 2024 on.
+-- What is billed is the end of the year.
 insert into water.reading (meter, read_on, value_m3, estimated, billed)
 select m.id, day, (day - m.installed_on) * (60 + mod(m.customer * 53, 190)) / 365 + mod(m.customer * year, 19), mod(m.id + year, 17) = 0, year < 2025
-  from water.meter m, generate_series(2016, 2025) year, lateral (select make_date(year, 12, 31) as day) ended
- where day >= m.installed_on and day < coalesce(m.removed_on, 'infinity')
+  from water.meter m
+  join water.node n on n.id = m.node,
+       generate_series(2016, 2025) year, lateral (select make_date(year, 12, 31) as day) ended
+ where day >= m.installed_on and day < coalesce(m.removed_on, 'infinity') and (year < 2024 or n.zone = 3)
+ order by day, m.id;
+insert into water.reading (meter, read_on, value_m3, billed)
+select m.id, day, (day - m.installed_on) * (60 + mod(m.customer * 53, 190)) / 365 + 18, day = '2024-12-31'
+  from water.meter m
+  join water.node n on n.id = m.node,
+       generate_series(0, 730) since, lateral (select date '2024-01-01' + since as day) sent
+ where m.removed_on is null and n.zone <> 3
  order by day, m.id;

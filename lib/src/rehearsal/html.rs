@@ -22,7 +22,7 @@ use super::contract::Contract;
 use super::copy::CopyMethod;
 use super::crash::Crashes;
 use super::evidence::{Evidence, KeepsOut, Place, StatementEvidence, StepEvidence, TableChange, Waiter};
-use super::text::{bytes, change, duration};
+use super::text::{bytes, change, duration, largest};
 use crate::report::Report;
 use crate::report::escape::escape;
 use crate::report::html::HtmlOptions;
@@ -263,10 +263,7 @@ fn comparison(report: &Report, evidence: &Evidence) -> Comparison {
 impl Where {
     fn of(evidence: &Evidence, place: &Place) -> Where {
         let step = evidence.steps.get(place.step);
-        let statement = step.and_then(|step| {
-            let mut statements = step.statements.iter();
-            statements.find(|statement| Some(statement.number) == place.statement)
-        });
+        let statement = evidence.statement(place);
         Where {
             step: place.step + 1,
             words: evidence.told(place),
@@ -319,13 +316,6 @@ fn waiter(waiter: Waiter) -> &'static str {
         Waiter::Reader => "reader",
         Waiter::Writer => "writer",
     }
-}
-
-/// The largest first.
-fn largest<T>(items: &[T], size: impl Fn(&T) -> u64) -> Vec<&T> {
-    let mut items: Vec<&T> = items.iter().collect();
-    items.sort_by_key(|item| std::cmp::Reverse(size(item)));
-    items
 }
 
 /// A part of a whole, as SVG takes it.

@@ -4,8 +4,9 @@ use std::fmt::Write;
 
 use super::contract::Contract;
 use super::crash::CrashPoint;
-use super::evidence::{Evidence, HeldLock, KeepsOut, Place, TableChange, Waiter};
+use super::evidence::{Evidence, HeldLock, KeepsOut, Place, Prediction, TableChange, Wait, Waiter};
 use crate::report::escape::escape;
+use crate::report::page::thousands;
 
 /// How many of a kind are told.
 const TOLD: usize = 10;
@@ -42,24 +43,31 @@ impl Contract {
                 std::iter::once(told).chain(crashes.not_tried.iter().map(|what| escape(what))),
             );
         }
+        list(
+            &mut text,
+            "DATA LOST",
+            evidence.data.iter().filter(|change| change.loses).map(change),
+        );
         locks(&mut text, evidence);
         waits(&mut text, evidence);
         list(
             &mut text,
             "written anew",
-            evidence.rewrites.iter().map(|rewrite| {
-                format!(
-                    "{}, {}, by {}",
-                    escape(&rewrite.relation),
-                    bytes(rewrite.bytes),
-                    evidence.told(&rewrite.by)
-                )
-            }),
+            largest(&evidence.rewrites, |rewrite| rewrite.bytes)
+                .into_iter()
+                .map(|rewrite| {
+                    format!(
+                        "{}, {}, by {}",
+                        escape(&rewrite.relation),
+                        bytes(rewrite.bytes),
+                        evidence.told(&rewrite.by)
+                    )
+                }),
         );
         list(
             &mut text,
             "read whole",
-            evidence.scans.iter().map(|scan| {
+            largest(&evidence.scans, |scan| scan.bytes).into_iter().map(|scan| {
                 format!(
                     "{}, {}, by {}",
                     escape(&scan.table),
@@ -67,11 +75,6 @@ impl Contract {
                     evidence.told(&scan.by)
                 )
             }),
-        );
-        list(
-            &mut text,
-            "DATA LOST",
-            evidence.data.iter().filter(|change| change.loses).map(change),
         );
         list(
             &mut text,
@@ -128,7 +131,7 @@ fn locks(text: &mut String, evidence: &Evidence) {
         format!(
             "{}, {}: {} wait, since {}",
             escape(&lock.relation),
-            duration(lock.milliseconds),
+            lasted(lock.milliseconds),
             match lock.keeps_out {
                 KeepsOut::Readers => "readers and writers",
                 _ => "writers",
@@ -142,56 +145,60 @@ fn locks(text: &mut String, evidence: &Evidence) {
 fn waits(text: &mut String, evidence: &Evidence) {
     let mut waits: Vec<_> = evidence.waits.iter().filter(|wait| wait.milliseconds > 0).collect();
     waits.sort_by_key(|wait| std::cmp::Reverse(wait.milliseconds));
-    let waits = waits.into_iter().map(|wait| {
-        format!(
-            "a {} of {}, {}, during {}",
-            match wait.waiter {
+    // Readers and writers mostly wait for the same.
+    let mut same: Vec<Vec<&Wait>> = Vec::new();
+    for wait in waits {
+        let place = |other: &Wait| (&other.table, &other.during) == (&wait.table, &wait.during);
+        match same.iter_mut().find(|waits| waits.iter().any(|other| place(other))) {
+            Some(waits) => waits.push(wait),
+            None => same.push(vec![wait]),
+        }
+    }
+    let waits = same.iter().filter_map(|waits| {
+        let first = waits.first()?;
+        let who = waits.iter().map(|wait| {
+            let who = match wait.waiter {
                 Waiter::Reader => "reader",
                 Waiter::Writer => "writer",
-            },
-            escape(&wait.table),
-            duration(wait.milliseconds),
-            evidence.told(&wait.during)
-        )
+            };
+            format!("a {who} {}", duration(wait.milliseconds))
+        });
+        let who: Vec<String> = who.collect();
+        let during = evidence.told(&first.during);
+        Some(format!("{}: {}, during {during}", escape(&first.table), who.join(", ")))
     });
     list(text, "waited", waits);
 }
 
 /// What the static reading says, first what was seen.
 fn predictions(text: &mut String, evidence: &Evidence) {
-    let open = evidence
-        .predictions
-        .iter()
-        .filter(|prediction| prediction.allowed.is_none());
-    let mut open: Vec<_> = open.collect();
-    open.sort_by_key(|prediction| match prediction.seen {
-        Some(true) => 0,
-        None => 1,
-        Some(false) => 2,
-    });
-    let told = |prediction: &&super::evidence::Prediction| {
+    let told = |(prediction, cost): (&Prediction, Option<u64>)| {
+        let seen = match (prediction.seen, cost) {
+            (Some(true), Some(cost)) => format!("seen on the copy for {}", lasted(cost)),
+            (Some(true), None) => "seen on the copy".to_owned(),
+            (Some(false), _) => "not seen on the copy".to_owned(),
+            (None, _) => "nothing to see".to_owned(),
+        };
         format!(
-            "{}: {}: {} ({})",
+            "{}: {}, {seen}:\n  {:13}   {}",
             evidence.told(&prediction.by),
-            prediction.rule,
+            escape(&prediction.rule),
+            "",
             escape(&prediction.message),
-            match prediction.seen {
-                Some(true) => "seen on the copy",
-                Some(false) => "not seen on the copy",
-                None => "nothing to see",
-            }
         )
     };
-    list(text, "hazards", open.iter().map(told));
+    list(text, "hazards", evidence.open_predictions().into_iter().map(told));
     list(
         text,
         "unforeseen",
         evidence.unforeseen.iter().map(|seen| {
+            let cost = evidence.cost(&seen.by);
             format!(
-                "{}: {} {}",
+                "{}: {} of {}{}",
                 evidence.told(&seen.by),
                 seen.effect,
-                escape(&seen.relation)
+                escape(&seen.relation),
+                cost.map(|cost| format!(" for {}", lasted(cost))).unwrap_or_default()
             )
         }),
     );
@@ -214,10 +221,21 @@ pub(super) fn change(change: &TableChange) -> String {
         (Some(before), None) => write!(text, " is gone with its {}", rows(before)),
         (None, after) => write!(text, " is new, with {}", rows(after.unwrap_or(0))),
         (Some(before), Some(after)) if before == after => write!(text, ": {}", rows(after)),
-        (Some(before), Some(after)) => write!(text, ": {} → {}", before, rows(after)),
+        (Some(before), Some(after)) => {
+            let _ = write!(text, ": {} → {}", thousands(before), rows(after));
+            match before.checked_sub(after) {
+                Some(fewer) => write!(text, ", {} fewer", thousands(fewer)),
+                None => Ok(()),
+            }
+        }
     };
     for (column, values) in &change.columns_dropped {
-        let _ = write!(text, ", column {} is gone with {values} values", escape(column));
+        let _ = write!(
+            text,
+            ", column {} is gone with {} values",
+            escape(column),
+            thousands(values)
+        );
     }
     if !change.columns_changed.is_empty() {
         let columns: Vec<String> = change.columns_changed.iter().map(|column| escape(column)).collect();
@@ -229,8 +247,15 @@ pub(super) fn change(change: &TableChange) -> String {
 fn rows(count: u64) -> String {
     match count {
         1 => "1 row".to_owned(),
-        _ => format!("{count} rows"),
+        _ => format!("{} rows", thousands(count)),
     }
+}
+
+/// The largest first.
+pub(super) fn largest<T>(items: &[T], size: impl Fn(&T) -> u64) -> Vec<&T> {
+    let mut items: Vec<&T> = items.iter().collect();
+    items.sort_by_key(|item| std::cmp::Reverse(size(item)));
+    items
 }
 
 /// Lines under a heading; nothing where there are none.
@@ -253,6 +278,14 @@ impl Evidence {
             Some(line) => format!("{}, line {line}", escape(step)),
             None => escape(step),
         }
+    }
+}
+
+/// How long something lasted that was seen, even when no millisecond passed.
+pub(super) fn lasted(milliseconds: u64) -> String {
+    match milliseconds {
+        0 => "under 1 ms".to_owned(),
+        _ => duration(milliseconds),
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the static reading of the deltas says, beside what was measured.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Evidence, KeepsOut, Place};
+use super::{Evidence, HeldLock, KeepsOut, Place, StatementEvidence};
 use crate::hazard::{Effect, Hazards};
 
 /// From how long on a lock that nothing foresaw is told, in milliseconds.
@@ -88,8 +90,17 @@ impl Evidence {
                 .iter()
                 .any(|lock| here(&lock.taken_by) && lock.keeps_out >= keeps_out)
         };
+        // What an earlier statement of the transaction has locked need not be locked again. For writers this would tell
+        // nothing: a DELETE keeps them out by the locks of its rows.
+        let begin = self.statement(by).map(|statement| statement.begin);
+        let held = |lock: &HeldLock| {
+            lock.taken_by.step == by.step
+                && lock.keeps_out == KeepsOut::Readers
+                && begin.is_some_and(|begin| lock.begin <= begin && begin < lock.begin + lock.milliseconds)
+                && relation.is_some_and(|relation| bare(relation) == bare(&lock.relation))
+        };
         match effect {
-            Effect::BlocksReaders => locks(KeepsOut::Readers),
+            Effect::BlocksReaders => locks(KeepsOut::Readers) || self.locks.iter().any(held),
             Effect::BlocksWriters => locks(KeepsOut::Writers),
             Effect::Rewrites => self.rewrites.iter().any(|rewrite| here(&rewrite.by)),
             Effect::Scans => self.scans.iter().any(|scan| here(&scan.by)),
@@ -98,6 +109,37 @@ impl Evidence {
                 .iter()
                 .any(|change| change.loses && relation.is_none_or(|relation| bare(relation) == bare(&change.table))),
         }
+    }
+
+    /// What is not allowed of what the static reading says, each with its [cost](Self::cost): what was seen first, and
+    /// of that what took longest.
+    pub(crate) fn open_predictions(&self) -> Vec<(&Prediction, Option<u64>)> {
+        let open = self.predictions.iter().filter(|told| told.allowed.is_none());
+        let mut open: Vec<_> = open.map(|told| (told, self.cost(&told.by))).collect();
+        open.sort_by_key(|(told, cost)| match told.seen {
+            Some(true) => (0, Reverse(*cost)),
+            None => (1, Reverse(*cost)),
+            Some(false) => (2, Reverse(*cost)),
+        });
+        open
+    }
+
+    /// How long a statement kept readers or writers out by a lock that it took, or else how long it ran, in milliseconds.
+    /// None where that was not measured.
+    pub(crate) fn cost(&self, by: &Place) -> Option<u64> {
+        let locks = self.locks.iter();
+        let locks = locks.filter(|lock| {
+            let Place { step, statement, .. } = lock.taken_by;
+            (step, statement) == (by.step, by.statement) && lock.keeps_out >= KeepsOut::Writers
+        });
+        let longest = locks.map(|lock| lock.milliseconds).max();
+        longest.or_else(|| self.statement(by).map(|statement| statement.milliseconds))
+    }
+
+    /// What was measured of a statement, when it is told.
+    pub(crate) fn statement(&self, by: &Place) -> Option<&StatementEvidence> {
+        let mut statements = self.steps.get(by.step)?.statements.iter();
+        statements.find(|statement| Some(statement.number) == by.statement)
     }
 
     /// Rewrites, and locks that are not short.

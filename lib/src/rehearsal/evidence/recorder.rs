@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::locks::{Eyes, INTERVAL, Look, Oid, Relation, keeps_out};
 use super::probe::{Probes, milliseconds};
 use super::{Evidence, HeldLock, KeepsOut, Place, Rewrite, Scan, StatementEvidence, StepEvidence};
-use crate::connection::Connection;
+use crate::connection::{Connection, TransactionStatus};
 use crate::delta::Language;
 use crate::error::Result;
 use crate::run::Run;
@@ -73,6 +73,8 @@ pub(crate) struct Recorder {
     /// How often each relation was read as a whole in this transaction, and whether that is up to date.
     scanned: HashMap<Oid, u64>,
     scanned_known: bool,
+    /// The steps that change the structure outside a transaction, where nobody counts what was read.
+    outside: BTreeSet<usize>,
     wal: u64,
     step_wal: u64,
     statement_begun: Instant,
@@ -122,6 +124,7 @@ impl Recorder {
             files,
             scanned: HashMap::new(),
             scanned_known: true,
+            outside: BTreeSet::new(),
             wal,
             step_wal: wal,
             statement_begun: begun,
@@ -148,6 +151,13 @@ impl Recorder {
                 missed.join(", ")
             ));
         }
+        let outside = self.outside.iter().filter_map(|step| self.steps.get(*step));
+        not_measured.extend(outside.map(|step| {
+            format!(
+                "which tables {} reads as a whole: it is not in a transaction",
+                step.step
+            )
+        }));
         Ok(Evidence {
             steps: std::mem::take(&mut self.steps),
             locks,
@@ -337,6 +347,9 @@ impl Witness for Recorder {
         let took = milliseconds(self.statement_begun.elapsed());
         let structure = changes_structure(statement.text());
         let begin = milliseconds(self.statement_begun - self.begun);
+        if structure && connection.transaction_status() == TransactionStatus::Idle {
+            self.outside.insert(self.steps.len().saturating_sub(1));
+        }
         let looks = structure || statement.number() <= LOOKED_AT;
         let mut wal_bytes = 0;
         if looks {

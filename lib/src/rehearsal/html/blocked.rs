@@ -3,7 +3,7 @@
 use super::timeline::mode_in_words;
 use super::{ROWS, Where, class, waiter, whom};
 use crate::rehearsal::evidence::{Evidence, HeldLock};
-use crate::rehearsal::text::{blocks, duration};
+use crate::rehearsal::text::{blocks, duration, lasted};
 use crate::report::escape::escape;
 
 /// How many relations are told unfolded.
@@ -65,7 +65,7 @@ impl Held {
         Held {
             class: class(lock.keeps_out),
             whom: whom(lock.keeps_out),
-            duration: duration(lock.milliseconds),
+            duration: lasted(lock.milliseconds),
             mode: mode_in_words(lock),
             by: Where::of(evidence, &lock.taken_by),
         }

@@ -4,6 +4,7 @@ use super::{Listed, Where};
 use crate::hazard::Effect;
 use crate::preflight::{Concern, NotSeen, Preflight, Severity};
 use crate::rehearsal::evidence::{Evidence, Prediction};
+use crate::rehearsal::text::lasted;
 use crate::report::escape::escape;
 
 /// What the static reading of the deltas says, held against what was seen.
@@ -22,12 +23,15 @@ pub(super) struct Hazard {
     pub(super) reason: String,
     pub(super) class: &'static str,
     pub(super) seen: &'static str,
+    /// How long it was seen.
+    pub(super) cost: String,
     pub(super) by: Where,
 }
 
 pub(super) struct Unforeseen {
     pub(super) relation: String,
     pub(super) effect: String,
+    pub(super) cost: String,
     pub(super) by: Where,
 }
 
@@ -48,23 +52,21 @@ pub(super) struct Told {
 impl Foretold {
     /// What was seen first.
     pub(super) fn of(evidence: &Evidence) -> Foretold {
-        let (allowed, mut open): (Vec<_>, Vec<_>) = evidence
-            .predictions
-            .iter()
-            .partition(|prediction| prediction.allowed.is_some());
-        open.sort_by_key(|prediction| match prediction.seen {
-            Some(true) => 0,
-            None => 1,
-            Some(false) => 2,
-        });
+        let allowed = evidence.predictions.iter();
+        let allowed = allowed.filter(|prediction| prediction.allowed.is_some());
         Foretold {
-            open: Listed::of(open, |prediction| Hazard::of(evidence, prediction)),
+            open: Listed::of(evidence.open_predictions(), |(prediction, cost)| {
+                Hazard::of(evidence, prediction, cost)
+            }),
             unforeseen: Listed::of(&evidence.unforeseen, |seen| Unforeseen {
                 relation: escape(&seen.relation),
                 effect: seen.effect.to_string(),
+                cost: evidence.cost(&seen.by).map(lasted).unwrap_or_default(),
                 by: Where::of(evidence, &seen.by),
             }),
-            allowed: Listed::of(allowed, |prediction| Hazard::of(evidence, prediction)),
+            allowed: Listed::of(allowed, |prediction| {
+                Hazard::of(evidence, prediction, evidence.cost(&prediction.by))
+            }),
         }
     }
 
@@ -74,7 +76,7 @@ impl Foretold {
 }
 
 impl Hazard {
-    fn of(evidence: &Evidence, prediction: &Prediction) -> Hazard {
+    fn of(evidence: &Evidence, prediction: &Prediction, cost: Option<u64>) -> Hazard {
         let effects: Vec<String> = prediction.effects.iter().map(Effect::to_string).collect();
         let (class, seen) = match prediction.seen {
             Some(true) => ("readers", "seen on the copy"),
@@ -89,6 +91,10 @@ impl Hazard {
             reason: prediction.allowed.as_deref().map(escape).unwrap_or_default(),
             class,
             seen,
+            cost: match prediction.seen {
+                Some(true) => cost.map(lasted).unwrap_or_default(),
+                _ => String::new(),
+            },
             by: Where::of(evidence, &prediction.by),
         }
     }

@@ -195,7 +195,8 @@ fn bars(evidence: &Evidence, name: &str, locks: &[&HeldLock], top: usize, whole:
         }
     };
     let mut bars: Vec<Bar> = locks.into_iter().map(lock).collect();
-    for wait in evidence.waits.iter().filter(|wait| wait.table == name) {
+    let waits = evidence.waits.iter();
+    for wait in waits.filter(|wait| wait.table == name && wait.milliseconds > 0) {
         let (class, below) = match wait.waiter {
             Waiter::Reader => ("reader", 2),
             Waiter::Writer => ("writer", 6),

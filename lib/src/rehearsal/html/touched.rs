@@ -47,10 +47,7 @@ impl<'a> LastTouched<'a> {
     /// Takes in that the first object that a text names was touched.
     fn see(&mut self, text: &str, place: &Place) {
         let Some(name) = qualified(text) else { return };
-        let statement = self.evidence.steps.get(place.step).and_then(|step| {
-            let mut statements = step.statements.iter();
-            statements.find(|statement| Some(statement.number) == place.statement)
-        });
+        let statement = self.evidence.statement(place);
         if statement.is_some_and(|statement| UNCHANGING.contains(&&*first_word(&statement.text))) {
             return;
         }
