@@ -21,7 +21,7 @@ fn deltas() -> [(&'static str, String); 4] {
     [
         (
             "1.1.0_do",
-            "do $$ begin begin lock table t in access exclusive mode; perform pg_sleep(0.4); raise exception 'undo'; \
+            "do $$ begin begin lock table t in access exclusive mode; perform pg_sleep(2); raise exception 'undo'; \
              exception when raise_exception then null; end; end $$;\n"
                 .to_owned(),
         ),
