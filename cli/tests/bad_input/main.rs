@@ -10,6 +10,7 @@ mod connection;
 mod content;
 mod directory;
 mod interrupt;
+mod planted;
 mod production;
 mod statement;
 mod support;
