@@ -158,6 +158,20 @@ impl Error {
         self
     }
 
+    /// The same error, in whose words none of these secrets is repeated.
+    pub(crate) fn without(mut self, secrets: &[String]) -> Error {
+        let hide = |text: &mut String| *text = crate::script::hidden(text, secrets);
+        hide(&mut self.0.message);
+        if let Some(server) = &mut self.0.server {
+            hide(&mut server.message);
+            [&mut server.detail, &mut server.hint, &mut server.context]
+                .into_iter()
+                .flatten()
+                .for_each(hide);
+        }
+        self
+    }
+
     /// The same error as another kind.
     pub fn with_kind(mut self, kind: ErrorKind) -> Error {
         self.0.kind = kind;

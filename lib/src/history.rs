@@ -228,21 +228,29 @@ impl History {
                 "null".to_owned()
             }
         };
-        let rows = connection.query(
-            &format!(
-                "select id::text, version::text, description::text, type::text, coalesce(script, '')::text, \
+        let rows = connection
+            .query(
+                &format!(
+                    "select id::text, version::text, description::text, type::text, coalesce(script, '')::text, \
                  coalesce(checksum, '')::text, coalesce(installed_by, '')::text, coalesce(installed_on::text, ''), \
                  coalesce(execution_time, 0)::text, coalesce(success, false)::text, {}, {}, {}, {}, {} \
                  from {} order by id",
-                own("run_id"),
-                own("digest"),
-                own("state"),
-                own("statements_done"),
-                own("rehearsal"),
-                table.quoted()
-            ),
-            &[],
-        )?;
+                    own("run_id"),
+                    own("digest"),
+                    own("state"),
+                    own("statements_done"),
+                    own("rehearsal"),
+                    table.quoted()
+                ),
+                &[],
+            )
+            .map_err(|error| match error.sqlstate() {
+                // Row security would hide rows from this user, and pum asks not to be answered then.
+                Some("42501") => error
+                    .within(format_args!("the upgrades table {table} cannot be read whole"))
+                    .with_hint("run pum as the owner of the table, or take its row security away"),
+                _ => error,
+            })?;
         let mut entries = Vec::new();
         for row in rows.iter() {
             let version = row.text(1).parse().map_err(|_| {

@@ -3,6 +3,8 @@
 mod command;
 mod content;
 mod directive;
+mod remark;
+mod secret;
 mod source;
 mod split;
 mod token;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 
 pub(crate) use content::{file_digests, same_content};
 pub(crate) use directive::Allowance;
+pub(crate) use secret::{hidden, secrets};
 pub use variables::{Value, Variables};
 
 use crate::error::{Error, ErrorKind, Location, Result};
@@ -42,6 +45,7 @@ pub struct Script {
     enclosed: bool,
     transaction_control: Vec<(Location, String)>,
     outside_transaction: Vec<(Location, String)>,
+    remarks: Vec<(Location, String)>,
 }
 
 impl Script {
@@ -58,10 +62,14 @@ impl Script {
         let mut statements = Statements::begin(path.clone(), variables.clone(), None)?;
         let mut transaction_control = Vec::new();
         let mut outside_transaction = Vec::new();
+        let mut remarks = Vec::new();
         let (mut first_controls, mut last_controls) = (false, false);
         while let Some(statement) = statements.next()? {
             last_controls = statement.is_transaction_control();
             first_controls |= last_controls && statement.number == 1;
+            if remarks.len() < REMARKS {
+                remarks.extend(statement.remarks());
+            }
             let (list, name) = match statement.command {
                 Command::TransactionControl(name) => (&mut transaction_control, name),
                 Command::OutsideTransaction(name) => (&mut outside_transaction, name),
@@ -78,6 +86,7 @@ impl Script {
             enclosed: first_controls && last_controls,
             transaction_control,
             outside_transaction,
+            remarks,
         })
     }
 
@@ -125,6 +134,12 @@ impl Script {
         &self.outside_transaction
     }
 
+    /// What a person should know of statements before they run and would not see in the file: characters that cannot be
+    /// seen in names, and what reaches the server's machine. Of very many the first only.
+    pub(crate) fn remarks(&self) -> &[(Location, String)] {
+        &self.remarks
+    }
+
     /// Whether the file is wrapped in a BEGIN and a COMMIT or END of its own, the first and the last of its
     /// statements, with no other transaction control: the same as without them, in a transaction of pum.
     pub fn enclosing_transaction(&self) -> bool {
@@ -141,6 +156,9 @@ impl Script {
         Statements::begin(self.path.clone(), self.variables.clone(), expected)
     }
 }
+
+/// How many remarks are made on a file.
+const REMARKS: usize = 20;
 
 /// The statements of a [`Script`], one at a time, in the memory that the longest takes.
 pub struct Statements {
@@ -313,6 +331,21 @@ impl Statement {
     /// Whether it begins, ends or prepares a transaction.
     pub fn is_transaction_control(&self) -> bool {
         matches!(self.command, Command::TransactionControl(_))
+    }
+
+    /// A character in it that cannot be seen and is not in a text or comment: where, and what it is.
+    pub(crate) fn unseen(&self) -> Option<(Location, String)> {
+        let (offset, name) = remark::unseen(&self.text)?;
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        Some((self.location(Some(source::characters(before) + 1)), name))
+    }
+
+    fn remarks(&self) -> impl Iterator<Item = (Location, String)> {
+        let unseen = self
+            .unseen()
+            .map(|(location, name)| (location, format!("{name} stands here, which cannot be seen")));
+        let outside = remark::outside_the_database(&self.text).map(|what| (self.location(None), what.to_owned()));
+        unseen.into_iter().chain(outside)
     }
 
     /// The comments `-- pum: allow` before it, in it, and behind it on its last line.

@@ -369,6 +369,11 @@ pub(crate) fn upgrade_under<'a>(
         });
     }
     refuse_read_only(lock.connection(), target)?;
+    if lock.connection().server_encoding() == "SQL_ASCII" {
+        run.emit(Event::Warning(format!(
+            "the encoding of {target} is SQL_ASCII, which checks nothing: what the deltas hold is stored as UTF-8"
+        )));
+    }
     extend(&mut history, lock.connection(), options)?;
     Application::new(target, options, lock, &history, witness, run).all(&plan, &steps)
 }
@@ -505,12 +510,33 @@ fn prepare(
             find_python(options.python.as_deref())
                 .map_err(|error| error.within(format_args!("{name} is a Python delta")))?;
         }
-        plan.steps
+        for step in &plan.steps {
+            if let Some(real) = elsewhere(step) {
+                run.emit(Event::Warning(format!(
+                    "\"{}\" is a link that leads out of its directory, to \"{}\"",
+                    step.path().display(),
+                    real.display()
+                )));
+            }
+        }
+        let steps = plan
+            .steps
             .iter()
             .map(|step| prepare_step(step, history, options))
-            .collect::<Result<Vec<Prepared>>>()
+            .collect::<Result<Vec<Prepared>>>()?;
+        for (location, remark) in steps.iter().flat_map(Prepared::remarks) {
+            run.emit(Event::Warning(format!("{location}: {remark}")));
+        }
+        Ok(steps)
     })();
     outcome.map_err(|error| error.with_state("nothing was changed"))
+}
+
+/// Where the file of a step really is, when that is not below its directory.
+fn elsewhere(step: &Step) -> Option<PathBuf> {
+    let real = step.path().canonicalize().ok()?;
+    let directory = step.directory().canonicalize().ok()?;
+    (!real.starts_with(directory)).then_some(real)
 }
 
 /// Deltas that came after a later version was applied: above every baseline, below the current version, not applied.

@@ -85,6 +85,13 @@ fn recording(error: Error, table: &TableName) -> Error {
             table.quoted(),
             crate::quote_identifier(&table.schema)
         )),
+        // A copy by template whose server crashed, or a table that was loaded by hand.
+        Some("23505") => error.within(format_args!("the upgrades table {table} cannot be written")).with_hint(format!(
+            "its sequence is behind its rows: SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({}, 'id'), \
+             (SELECT pg_catalog.max(id) FROM {}))",
+            crate::quote_literal(&table.quoted()),
+            table.quoted()
+        )),
         _ => error,
     }
 }
@@ -120,7 +127,10 @@ pub(crate) fn row_changed(table: &TableName) -> Error {
 
 /// An error while completing the row: the delta may have dropped or changed the table.
 pub(crate) fn disturbed(error: Error, table: &TableName) -> Error {
-    if matches!(error.sqlstate(), Some("42P01" | "42703" | "42501" | "3F000")) {
+    if matches!(
+        error.sqlstate(),
+        Some("42P01" | "42703" | "42501" | "3F000" | "42883" | "42804" | "0A000")
+    ) {
         error
             .within(format_args!("the delta changed the upgrades table {table} itself"))
             .with_hint("a delta must leave the upgrades table alone: its record could not be written")

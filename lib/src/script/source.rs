@@ -7,6 +7,7 @@ use std::sync::Arc;
 use md5::Md5;
 use sha2::{Digest, Sha256};
 
+use super::secret;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::file::hexadecimal;
 
@@ -68,9 +69,14 @@ impl Place {
             path: path.to_path_buf(),
             line: place.line,
             column: place.column,
-            text: String::from_utf8_lossy(&line).into_owned(),
+            text: without_passwords(&String::from_utf8_lossy(&line)),
         }
     }
+}
+
+/// A line as it may be shown.
+fn without_passwords(line: &str) -> String {
+    secret::hidden(line, &secret::secrets(line))
 }
 
 /// Characters in UTF-8 text: bytes that do not continue one.

@@ -17,7 +17,7 @@ use crate::history::record::{self, Record};
 use crate::history::{Entry, History};
 use crate::python::{PythonDelta, run_python_delta};
 use crate::run::{Event, Run};
-use crate::script::{Script, Statement, Statements};
+use crate::script::{Script, Statement, Statements, hidden, secrets};
 use crate::target::Target;
 use commit::Proof;
 
@@ -50,6 +50,14 @@ impl Prepared {
         match &self.source {
             Source::Sql(script) => script.digest(),
             Source::Python { digest, .. } => digest,
+        }
+    }
+
+    /// What a person should know of its statements before they run.
+    pub(crate) fn remarks(&self) -> &[(Location, String)] {
+        match &self.source {
+            Source::Sql(script) => script.remarks(),
+            Source::Python { .. } => &[],
         }
     }
 
@@ -186,6 +194,16 @@ impl<'a> Application<'a> {
     /// What to do about a statement that the server refused.
     fn after_a_refusal(&self, plan: &Plan, steps: &[Prepared], error: &Error) -> String {
         let failed = steps.get(self.done.len()).and_then(|prepared| prepared.step.delta());
+        match error.sqlstate() {
+            Some("25001") => {
+                return "put the line `-- pum: no-transaction` at the head of the file, best in a delta of its own"
+                    .to_owned();
+            }
+            Some("55P04") => {
+                return "use the new value in a later delta: its own transaction must be committed before".to_owned();
+            }
+            _ => {}
+        }
         // Duplicate database, schema, table, column, object, function.
         let exists = matches!(
             error.sqlstate(),
@@ -398,7 +416,7 @@ impl<'a> Application<'a> {
             return Err(no_session());
         };
         let left = || {
-            Error::new(ErrorKind::Refused, format!("{} left the transaction that pum began for it", prepared.step))
+            Error::new(ErrorKind::Stopped, format!("{} left the transaction that pum began for it", prepared.step))
                 .with_hint("take BEGIN, COMMIT and ROLLBACK out of the delta: what it did before them may be committed already and is not recorded")
         };
         if connection.transaction_status() != TransactionStatus::InTransaction {
@@ -483,7 +501,8 @@ impl<'a> Application<'a> {
                 Err(error) => return Err(error),
             }
         }
-        let connection = Connection::open_for_scripts(self.target, &self.run)?;
+        let mut connection = Connection::open_for_scripts(self.target, &self.run)?;
+        self.lock.guards(&mut connection)?;
         self.watch.follow(connection.backend_pid());
         if let Some(witness) = &mut self.witness {
             witness.session(connection.backend_pid());
@@ -511,6 +530,10 @@ impl<'a> Application<'a> {
         let failed = steps.get(self.done.len());
         let rolled_back = match failed {
             Some(prepared) if error.kind() == ErrorKind::OutcomeUnknown => format!("{} is not known", prepared.step),
+            // It left its transaction.
+            Some(prepared) if error.kind() == ErrorKind::Stopped => {
+                format!("what {} committed itself stays", prepared.step)
+            }
             Some(_) if self.options.single_transaction => "everything was rolled back".to_owned(),
             Some(prepared) if !prepared.needs_no_transaction() => format!("{} was rolled back", prepared.step),
             Some(prepared) => format!("what {} committed stays", prepared.step),
@@ -598,6 +621,18 @@ fn locate(error: Error, statement: &Statement) -> Error {
         .or_else(|| position_in_block(server.context.as_deref()?, statement.text()));
     let location: Location = statement.location(position);
     let variable = position.and_then(|position| variable_at(statement.text(), position));
+    let unseen = statement.unseen();
+    let error = error.without(&secrets(statement.text()));
+    let location = Location {
+        text: hidden(&location.text, &secrets(statement.text())),
+        ..location
+    };
+    if let Some((place, name)) = unseen {
+        return error.at(location).with_hint(format!(
+            "{name} stands in line {}, column {}, where it cannot be seen: PostgreSQL takes it for a part of a name",
+            place.line, place.column
+        ));
+    }
     match variable {
         Some(name) => error.at(location).with_hint(format!(
             "%({name})s is how a variable is written: give it with -v TYPE {name} VALUE (TYPE is int, float or str)"

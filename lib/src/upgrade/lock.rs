@@ -94,6 +94,28 @@ impl Lock {
         })
     }
 
+    /// Makes sure that another session is on the database of the lock: a name can lead to several servers.
+    ///
+    /// # Errors
+    /// It is on another, where nothing would be locked.
+    pub(crate) fn guards(&self, other: &mut Connection) -> Result<()> {
+        // Qualified: it may be a session for scripts.
+        let rows = other.query(
+            "select pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)::pg_catalog.text",
+            &[Some(&self.key.to_string())],
+        )?;
+        if rows.value(0, 0) != Some("true") {
+            return Ok(());
+        }
+        let _ = other.uncancelled(&format!("select pg_catalog.pg_advisory_unlock({})", self.key));
+        let target = other.target();
+        Err(Error::new(
+            ErrorKind::Refused,
+            format!("{target} leads to two databases: the lock was taken in one, and the next session came to another"),
+        )
+        .with_hint("name one server: several hosts, a name with several addresses, or a fail-over are behind it"))
+    }
+
     /// The lock's own session, for reading.
     pub(crate) fn connection(&mut self) -> &mut Connection {
         &mut self.connection

@@ -1,0 +1,276 @@
+//! Settings, roles and leftovers of sessions.
+
+use std::time::Duration;
+
+use pum::{Connection, ErrorKind, Run, UpgradeOptions};
+
+use crate::{Case, holds, support, told, until};
+
+/// What roles and databases have set in the field, and a value that would spoil an upgrade.
+const SETTINGS: [(&str, &str); 11] = [
+    ("statement_timeout", "30"),
+    ("lock_timeout", "1"),
+    ("idle_in_transaction_session_timeout", "40"),
+    ("idle_session_timeout", "40"),
+    ("transaction_timeout", "30"),
+    ("synchronous_commit", "off"),
+    ("default_transaction_isolation", "serializable"),
+    ("default_transaction_read_only", "on"),
+    ("default_transaction_deferrable", "on"),
+    ("standard_conforming_strings", "off"),
+    ("timezone", "Pacific/Kiritimati"),
+];
+
+/// What a delta finds.
+const FINDS: &str = "select string_agg(name || '=' || current_setting(name), ' ' order by name) from (values \
+     ('statement_timeout'), ('idle_in_transaction_session_timeout'), ('idle_session_timeout'), ('transaction_timeout'), \
+     ('synchronous_commit'), ('standard_conforming_strings'), ('transaction_isolation'), ('transaction_read_only')) \
+     as s (name) where current_setting(name, true) is not null";
+
+#[test]
+fn settings_of_roles_and_databases_do_not_reach_an_upgrade() {
+    // The newest server knows timeouts that the others do not.
+    let newest = support::majors().pop().map(|(_, programs)| support::start(&programs));
+    let server = newest.as_ref().unwrap_or_else(|| support::server());
+    for (index, whose) in [
+        "alter database settings_0 set",
+        "alter role settings set",
+        "alter role settings in database settings_2 set",
+    ]
+    .iter()
+    .enumerate()
+    {
+        let case = Case::of(server.create_database(&format!("settings_{index}")).unwrap());
+        case.execute(
+            "do $$ begin create role settings superuser login; exception when duplicate_object then null; end $$",
+        );
+        for (name, value) in SETTINGS {
+            if case.ask(&format!("select count(*) from pg_settings where name = '{name}'")) == "1" {
+                Connection::open(&case.target, &Run::new())
+                    .unwrap()
+                    .execute(&format!("begin read write; {whose} {name} = '{value}'; commit"))
+                    .unwrap();
+            }
+        }
+        case.delta(format!(
+            "create table public.inside as {FINDS}; select pg_sleep(0.1); insert into public.inside values ('\\');"
+        ));
+        case.write(
+            "delta_1.2.0_b.sql",
+            format!(
+                "-- pum: no-transaction\ncreate table public.outside as {FINDS};\nselect pg_sleep(0.1);\nvacuum;\n"
+            ),
+        );
+        // Nothing is said for longer than the idle sessions may live: the lock's own, between two statements.
+        case.write("delta_1.2.0_b.post.py", "import time\nfrom pum.core.deltapy import DeltaPy\nclass B(DeltaPy):\n    def run(self):\n        time.sleep(0.3)\n");
+        let target = case.target.clone().with("user", "settings");
+        assert_eq!(case.upgrade_with(&case.options(), &target).unwrap().len(), 3, "{whose}");
+        let expected = case.ask(
+            "select string_agg(name || '=' || value, ' ' order by name) from (values ('statement_timeout', '0'), \
+             ('idle_in_transaction_session_timeout', '0'), ('idle_session_timeout', '0'), ('transaction_timeout', '0'), \
+             ('synchronous_commit', 'on'), ('standard_conforming_strings', 'on'), ('transaction_isolation', 'read committed'), \
+             ('transaction_read_only', 'off')) as s (name, value) where current_setting(name, true) is not null",
+        );
+        Connection::open(&case.target, &Run::new())
+            .unwrap()
+            .execute("begin read write; alter role settings reset all; commit")
+            .unwrap();
+        let mut connection = Connection::open(&case.target, &Run::new()).unwrap();
+        let mut found = |sql: &str| connection.query(sql, &[]).unwrap().value(0, 0).map(str::to_owned);
+        assert_eq!(
+            found("select min(string_agg) from public.inside where string_agg <> '\\'"),
+            Some(expected.clone())
+        );
+        assert_eq!(
+            found("select count(*) from public.inside where string_agg = '\\'").as_deref(),
+            Some("1")
+        );
+        let outside = found("select string_agg from public.outside").unwrap();
+        // A delta without a transaction has the isolation that its own BEGIN asks for.
+        assert_eq!(
+            outside.replace(
+                "transaction_isolation=serializable",
+                "transaction_isolation=read committed"
+            ),
+            expected
+        );
+    }
+}
+
+#[test]
+fn nothing_of_a_delta_reaches_the_next() {
+    let leaks = "set search_path = pg_catalog; select set_config('work_mem', '77MB', false); set datestyle = 'German'; \
+         set standard_conforming_strings = off; set client_encoding = 'LATIN1'; set session_replication_role = replica; \
+         set row_security = off; set default_tablespace = 'pg_default'; set constraints all deferred; \
+         set default_table_access_method = 'heap'; set check_function_bodies = off; \
+         create temp table leak (); prepare leak as select 1; declare leak cursor with hold for select 1; listen leak; \
+         set role pg_monitor;";
+    let sees = "create table lands_in_public (i int check (i > 0)); insert into lands_in_public values (1);\n\
+         do $$ declare what text; begin\n\
+         select string_agg(x, ', ') into what from (\n\
+           select 'temp table' where to_regclass('pg_temp.leak') is not null\n\
+           union all select 'prepared' from pg_prepared_statements\n\
+           union all select 'cursor' from pg_cursors where name = 'leak'\n\
+           union all select 'listens' from pg_listening_channels()\n\
+           union all select 'role' where current_user <> session_user\n\
+           union all select name from pg_settings where source = 'session' and setting <> reset_val and name in\n\
+             ('search_path', 'work_mem', 'datestyle', 'client_encoding', 'session_replication_role', 'row_security',\n\
+              'default_tablespace', 'check_function_bodies', 'standard_conforming_strings')) leaked (x);\n\
+         if what is not null then raise 'leaked: %', what; end if; end $$;\n\
+         insert into lands_in_public values (length('\\'));";
+    for (index, header) in ["", "-- pum: no-transaction\n"].iter().enumerate() {
+        for then in ["", "-- pum: no-transaction\n"] {
+            let case = Case::new("leaks");
+            let leaks = if index == 0 {
+                leaks.to_owned()
+            } else {
+                leaks.replace("; ", ";\n")
+            };
+            case.delta(format!("{header}{leaks}"));
+            case.write("delta_1.2.0_b.sql", format!("{then}{sees}"));
+            assert_eq!(case.upgrade().unwrap().len(), 2, "{header}{then}");
+            assert!(case.has("public.lands_in_public"));
+            assert_eq!(
+                case.ask("select count(distinct installed_by) from pum_sys.upgrades"),
+                "1"
+            );
+        }
+    }
+    // In one transaction for all, what DISCARD ALL would take away is taken away as far as a transaction lets it.
+    let case = Case::new("leaks_together");
+    case.delta(
+        "set search_path = pg_catalog; set session_replication_role = replica; set work_mem = '77MB'; listen leak; \
+         set standard_conforming_strings = off; declare leak cursor for select 1; set role pg_monitor;",
+    );
+    case.write("delta_1.2.0_b.sql", sees);
+    let together = UpgradeOptions {
+        single_transaction: true,
+        ..case.options()
+    };
+    assert_eq!(case.upgrade_with(&together, &case.target).unwrap().len(), 2);
+}
+
+#[test]
+fn a_role_without_the_rights_half_way_leaves_nothing() {
+    let case = Case::new("half_way");
+    case.execute(
+        "do $$ begin create role pum_half login; exception when duplicate_object then null; end $$; \
+         create schema mine authorization pum_half; create table public.theirs (i int); grant usage on schema pum_sys to pum_half; \
+         grant select, insert, update on pum_sys.upgrades to pum_half; grant usage on all sequences in schema pum_sys to pum_half",
+    );
+    let target = case.target.clone().with("user", "pum_half");
+    case.write("delta_1.0.1_good.sql", "create table mine.good ();");
+    case.delta("create table mine.half ();\nalter table public.theirs add column b int;\n");
+    let error = case.upgrade_with(&case.options(), &target).unwrap_err();
+    assert_eq!((error.sqlstate(), error.location().unwrap().line), (Some("42501"), 2));
+    holds(
+        &told(&error),
+        &[
+            "applied by this run: 1.0.1 good (delta sql)",
+            "1.1.0 a (delta sql) was rolled back",
+        ],
+    );
+    assert_eq!(
+        (case.rows(), case.has("mine.half")),
+        ("1.0.1 good t done".to_owned(), false)
+    );
+}
+
+#[test]
+fn a_role_that_may_have_one_session_only_is_told_why_nothing_begins() {
+    let case = Case::new("one_session");
+    case.execute(
+        "do $$ begin create role pum_one login connection limit 1; exception when duplicate_object then null; end $$; \
+         grant usage on schema pum_sys to pum_one; grant select, insert, update on pum_sys.upgrades to pum_one; \
+         grant usage on all sequences in schema pum_sys to pum_one",
+    );
+    case.delta("create table public.a ();");
+    let error = case
+        .upgrade_with(&case.options(), &case.target.clone().with("user", "pum_one"))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Connection, "{error}");
+    holds(
+        &told(&error),
+        &[
+            "too many connections for role \"pum_one\"",
+            "not applied: 1.1.0 a (delta sql)",
+        ],
+    );
+    case.is_as_it_was("one session");
+    // And the lock is free again.
+    until(
+        &case.target,
+        "select (count(*) = 0)::text from pg_locks where locktype = 'advisory' \
+         and database = (select oid from pg_database where datname = current_database())",
+    );
+    assert_eq!(case.upgrade().unwrap().len(), 1);
+}
+
+#[test]
+fn a_login_that_is_refused_after_a_lost_commit_leaves_the_outcome_open_and_says_how_to_find_out() {
+    let case = Case::new("login");
+    // A COMMIT whose session ends in it.
+    case.execute(
+        "create table public.t (i int); create function public.ends() returns trigger language plpgsql as \
+         $$ begin perform pg_terminate_backend(pg_backend_pid()); return null; end $$; \
+         create constraint trigger ends after insert on public.t deferrable initially deferred for each row \
+         execute function public.ends(); \
+         do $$ begin create role pum_login superuser login; exception when duplicate_object then null; end $$; alter role pum_login login",
+    );
+    case.delta("create table public.a (); insert into public.t values (1);");
+    let options = UpgradeOptions {
+        patience: Duration::from_secs(1),
+        ..case.options()
+    };
+    let target = case.target.clone();
+    let error = case
+        .upgrade_in(&options, &case.target.clone().with("user", "pum_login"), move |event| {
+            if format!("{event:?}").contains("asking the server what happened") {
+                crate::execute(&target, "alter role pum_login nologin");
+            }
+        })
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+    holds(
+        &told(&error),
+        &[
+            "it is not known whether 1.1.0 a (delta sql) was committed",
+            "either wholly applied and recorded, or not at all",
+            "run pum again",
+        ],
+    );
+    // The query that is told answers.
+    let query = error.hint().unwrap().split_once("To look by hand: ").unwrap().1;
+    assert_eq!(case.ask(query), "");
+    case.is_as_it_was("a commit that was none");
+    // With the login back, the same loss is told as what it was.
+    case.execute("alter role pum_login login");
+    let error = case.upgrade_with(&options, &case.target).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    holds(error.message(), &["was rolled back: the link broke before its COMMIT"]);
+    case.is_as_it_was("a commit that was none");
+}
+
+/// The largest amount of memory that this process has had, in megabytes.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes / 1024
+}
+
+#[test]
+fn rows_and_notices_without_end_take_no_memory() {
+    let case = Case::new("flood");
+    case.delta(
+        "select i, repeat('x', 200) from generate_series(1, 1000000) i;\n\
+         do $$ begin for i in 1..100000 loop raise notice '% %', i, repeat('y', 1000); end loop; end $$;\n\
+         do $$ begin for i in 1..100000 loop raise notice 'the same'; end loop; end $$;\n",
+    );
+    // Nobody keeps what is told here, as the command does not.
+    let run = Run::new();
+    pum::upgrade(&case.target, &case.options(), None, &run).unwrap();
+    let peak = peak();
+    // What was sent is some 400 MB.
+    assert!(peak < 150, "{peak} MB");
+}
