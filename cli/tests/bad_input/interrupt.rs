@@ -120,13 +120,10 @@ fn a_restore_leaves_no_session() {
     until_alone(&target);
 }
 
-#[test]
-fn a_question_is_cancelled() {
-    let production = database("question");
+/// `pum test-and-upgrade` that has come to its question, and what it said until then.
+fn asking(place: &Place, production: &Target) -> (Child, std::process::ChildStderr, Vec<u8>) {
     let expected = database("expected");
     sql(&expected, "create table public.a();\nselect ''");
-    let before = contents(&production);
-    let place = Place::with_deltas(&[("delta_1.1.0_a.sql", "create table public.a();")]);
     let words = [
         "test-and-upgrade",
         "-pp",
@@ -154,9 +151,43 @@ fn a_question_is_cancelled() {
         assert!(count > 0, "{}", String::from_utf8_lossy(&said));
         said.extend_from_slice(&buffer[..count]);
     }
+    (child, stderr, said)
+}
+
+#[test]
+fn a_question_is_cancelled() {
+    let production = database("question");
+    let before = contents(&production);
+    let place = Place::with_deltas(&[("delta_1.1.0_a.sql", "create table public.a();")]);
+    let (mut child, mut stderr, mut said) = asking(&place, &production);
     send(&child, Signal::INT);
     std::io::Read::read_to_end(&mut stderr, &mut said).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130), "{}", String::from_utf8_lossy(&said));
     assert_eq!(contents(&production), before);
+}
+
+#[test]
+fn while_a_question_is_open_nothing_is_held() {
+    let production = database("question");
+    let place = Place::with_deltas(&[("delta_1.1.0_a.sql", "create table public.a();")]);
+    let (mut child, stderr, said) = asking(&place, &production);
+    // Somebody's coffee may last, and a pooler may end the idle: no lock, no transaction, not even a session.
+    until_alone(&production);
+    sql(
+        &production,
+        "begin; lock table water_sys.upgrades in access exclusive mode nowait; commit;\nselect ''",
+    );
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"y\n").unwrap();
+    drop(stderr);
+    assert_eq!(
+        child.wait().unwrap().code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&said)
+    );
+    assert_eq!(
+        sql(&production, "select max(version) from water_sys.upgrades where success"),
+        "1.1.0"
+    );
 }

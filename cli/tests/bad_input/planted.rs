@@ -8,54 +8,51 @@ use crate::support::{Place, TABLE, empty_database, server, sql};
 /// What is written to the server's log when something planted is called; a transaction that is rolled back keeps it.
 const CALLED: &str = "planted and called";
 
-/// In `public` and in the schema of the user's name: every function and operator of pg_catalog again, with a trap for a
-/// body; domains over the common types, whose CHECK is a trap; and views in the place of the catalogs.
+/// In the schema of the user's name every function of pg_catalog again, with a trap for a body. In `public` every operator,
+/// which calls those; domains over the common types, whose CHECK is a trap; and views in the place of the catalogs.
 const PLANT: &str = r#"
 create schema postgres;
 set search_path = pg_catalog;
+create function public.trap(what text) returns boolean language plpgsql as
+  $f$ begin raise log 'planted and called: %', what; return true; end $f$;
 do $plant$
 declare
-  place text;
   r record;
+  type text;
 begin
-  foreach place in array array['public', 'postgres'] loop
-    execute format('create function %I.trap(what text) returns boolean language plpgsql as
-      $f$ begin raise log ''planted and called: %%'', what; return true; end $f$', place);
-    for r in select p.oid, proname, prorettype::regtype as result, proretset,
-               pg_get_function_identity_arguments(p.oid) as arguments
-        from pg_proc p where pronamespace = 'pg_catalog'::regnamespace and prokind = 'f' loop
-      begin
-        execute format('create function %I.%I(%s) returns %s %s language plpgsql as
-          $f$ begin raise exception ''planted and called''; end $f$',
-          place, r.proname, r.arguments, case when r.proretset then 'setof' else '' end, r.result);
-      exception when others then null;
-      end;
-    end loop;
-    for r in select oprname, nullif(oprleft, 0)::regtype as l, nullif(oprright, 0)::regtype as r, p.proname
-        from pg_operator o join pg_proc p on p.oid = o.oprcode
-        where oprnamespace = 'pg_catalog'::regnamespace and oprleft <> 0 and oprright <> 0 loop
-      begin
-        execute format('create operator %I.%s (leftarg = %s, rightarg = %s, function = %I.%I)',
-          place, r.oprname, r.l, r.r, place, r.proname);
-      exception when others then null;
-      end;
-    end loop;
-    -- What is a better match than what there is: the literal without a type of the old tool.
-    execute format('create function %I.eq(varchar, text) returns boolean language plpgsql as
-      $f$ begin raise exception ''planted and called''; end $f$', place);
-    execute format('create operator %I.= (leftarg = varchar, rightarg = text, function = %I.eq)', place, place);
-    for r in select c.relname from pg_class c where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') loop
-      begin
-        execute format('create view %I.%I as select * from pg_catalog.%I where %I.trap(%L)',
-          place, r.relname, r.relname, place, r.relname);
-      exception when others then null;
-      end;
-    end loop;
-    foreach r.relname in array array['text', 'name', 'oid', 'int4', 'int8', 'bool', 'uuid', 'varchar', 'regclass', 'regproc'] loop
-      execute format('create domain %I.%I as pg_catalog.%I check (%I.trap(%L))', place, r.relname, r.relname, place, r.relname);
-    end loop;
+  for r in select proname, prorettype::regtype as result, proretset, pg_get_function_identity_arguments(oid) as arguments
+      from pg_proc where pronamespace = 'pg_catalog'::regnamespace and prokind = 'f' loop
+    begin
+      execute format('create function postgres.%I(%s) returns %s %s language plpgsql as
+        $f$ begin raise exception ''planted and called''; end $f$',
+        r.proname, r.arguments, case when r.proretset then 'setof' else '' end, r.result);
+    exception when others then null;
+    end;
+  end loop;
+  for r in select oprname, oprleft::regtype as l, oprright::regtype as r, p.proname
+      from pg_operator o join pg_proc p on p.oid = o.oprcode
+      where oprnamespace = 'pg_catalog'::regnamespace and oprleft <> 0 and oprright <> 0 loop
+    begin
+      execute format('create operator public.%s (leftarg = %s, rightarg = %s, function = postgres.%I)',
+        r.oprname, r.l, r.r, r.proname);
+    exception when others then null;
+    end;
+  end loop;
+  for r in select relname from pg_class where relnamespace = 'pg_catalog'::regnamespace and relkind in ('r', 'v') loop
+    begin
+      execute format('create view public.%I as select * from pg_catalog.%I where public.trap(%L)',
+        r.relname, r.relname, r.relname);
+    exception when others then null;
+    end;
+  end loop;
+  foreach type in array array['text', 'name', 'oid', 'int4', 'int8', 'bool', 'uuid', 'varchar', 'regclass', 'regproc'] loop
+    execute format('create domain public.%I as pg_catalog.%I check (public.trap(%L))', type, type, type);
   end loop;
 end $plant$;
+-- A better match than what there is, for a literal without a type that is compared with a varchar.
+create function public.eq(varchar, text) returns boolean language plpgsql as
+  $f$ begin raise exception 'planted and called'; end $f$;
+create operator public.= (leftarg = varchar, rightarg = text, function = public.eq);
 do $$ begin
   execute format('alter database %I set search_path = "$user", public, pg_catalog', current_database());
 end $$"#;
@@ -83,7 +80,7 @@ fn nothing_planted_is_called_by_any_command() {
         .unwrap();
     let count = sql(
         &production,
-        "select pg_catalog.count(*)::pg_catalog.text from pg_catalog.pg_proc where pronamespace operator(pg_catalog.=) 'public'::pg_catalog.regnamespace",
+        "select pg_catalog.count(*)::pg_catalog.text from pg_catalog.pg_proc where pronamespace operator(pg_catalog.=) 'postgres'::pg_catalog.regnamespace",
     );
     assert!(count.parse::<u32>().unwrap() > 2000, "{count}");
     let log = server().socket_directory().join("log");
