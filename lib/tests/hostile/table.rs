@@ -184,7 +184,7 @@ fn databases_of_other_encodings_are_upgraded_and_recorded() {
         let name = format!("encoding_{}", encoding.to_lowercase());
         execute(
             &support::server().target("postgres"),
-            &format!("create database {name} encoding '{encoding}' locale 'C' template template0"),
+            &format!("create database {name} encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0"),
         );
         let case = Case::of(support::server().target(&name));
         case.delta(format!("create table public.a as select '{text}'::text as t;"));
