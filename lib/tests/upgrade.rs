@@ -602,6 +602,19 @@ fn cancelling_rolls_back_what_is_under_way() {
 }
 
 #[test]
+fn the_history_is_in_the_order_of_recording_beyond_nine_rows() {
+    let deltas: Vec<(String, &str)> = (1..12)
+        .map(|number| (format!("delta_1.{number}.0_a.sql"), "select 1"))
+        .collect();
+    let deltas: Vec<(&str, &str)> = deltas.iter().map(|(file, text)| (file.as_str(), *text)).collect();
+    let case = case("order", &deltas);
+    case.upgrade().unwrap();
+    let history = pum::history(&case.target, &table(), &case.run).unwrap().unwrap();
+    let ids: Vec<i64> = history.entries().iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, (1..13).collect::<Vec<i64>>());
+}
+
+#[test]
 fn an_applied_file_that_changed_is_told_and_not_run_again() {
     let case = case("changed", &[("delta_1.1.0_a.sql", "create table public.a ();\n")]);
     case.upgrade().unwrap();
