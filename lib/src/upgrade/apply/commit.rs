@@ -10,6 +10,14 @@ use crate::run::{Event, Run};
 
 /// Whether the transaction of a lost COMMIT is there: `None` while it is still in progress.
 fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run: &Run) -> Result<Option<bool>> {
+    // Asked before the row is looked for: what comes to its end in between is seen there.
+    // A number that the server does not know yet was lost in a crash. A standby may not know it yet.
+    let status = connection.query(
+        "select case when pg_is_in_recovery() then 'in progress' \
+         when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
+         then txid_status($1::text::int8) else 'aborted' end",
+        &[Some(&proof.transaction)],
+    )?;
     if let Some(row) = proof.row {
         let there = connection.query(
             &format!(
@@ -22,13 +30,6 @@ fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run:
             return Ok(Some(true));
         }
     }
-    // A number that the server does not know yet was lost in a crash. A standby may not know it yet.
-    let status = connection.query(
-        "select case when pg_is_in_recovery() then 'in progress' \
-         when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
-         then txid_status($1::text::int8) else 'aborted' end",
-        &[Some(&proof.transaction)],
-    )?;
     match status.value(0, 0) {
         Some("in progress") => Ok(None),
         // Without a row there is nothing better than the server's word.
