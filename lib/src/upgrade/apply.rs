@@ -461,15 +461,13 @@ impl<'a> Application<'a> {
             self.connection = None;
             self.fresh_session()?;
         }
-        let Some(connection) = &mut self.connection else {
-            return Err(no_session());
-        };
-        match outcome {
-            Ok(()) => record::complete(connection, &table, row, begun),
-            Err(error) => {
+        match (outcome, &mut self.connection) {
+            (Ok(()), _) => self.complete(prepared, row, begun),
+            (Err(error), Some(connection)) => {
                 record::fail(connection, &table, row);
                 Err(error)
             }
+            (Err(error), None) => Err(error),
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Application, Prepared};
+use super::{Application, Prepared, Source, no_session};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::TableName;
+use crate::history::{TableName, record};
 use crate::run::{Event, Run};
 
 /// Whether the transaction of a lost COMMIT is there: `None` while it is still in progress.
@@ -45,6 +45,25 @@ pub(super) struct Proof {
 }
 
 impl Application<'_> {
+    /// Completes the row of a step that had no transaction of pum's around it, in one of its own, so that its outcome can
+    /// be asked for too.
+    pub(super) fn complete(&mut self, prepared: &Prepared, row: i64, begun: Instant) -> Result<()> {
+        let table = &self.options.table;
+        let connection = self.connection.as_mut().ok_or_else(no_session)?;
+        let begun_as = connection.batch("begin read write; select pg_catalog.txid_current()::pg_catalog.text")?;
+        let transaction = begun_as.value(0, 0).unwrap_or_default().to_owned();
+        if let Source::Sql(script) = &prepared.source {
+            // The whole file's from now on: what `info` compares an applied delta with.
+            record::checkpoint(connection, table, row, script.statement_count(), script.digest())?;
+        }
+        record::complete(connection, table, row, begun)?;
+        let proof = Proof {
+            transaction,
+            row: Some(row),
+        };
+        self.commit(&proof, prepared)
+    }
+
     pub(super) fn commit(&mut self, proof: &Proof, last: &Prepared) -> Result<()> {
         match self.session()?.run_statement("commit", None) {
             Ok(done) if done.tag == "COMMIT" => Ok(()),
@@ -87,11 +106,13 @@ impl Application<'_> {
                     // Whether the lock is lost too matters to the next step only, which asks.
                     Some(true) => return Ok(()),
                     Some(false) => {
+                        let what = if last.needs_no_transaction() {
+                            "is done and was not recorded as applied: the link broke before that"
+                        } else {
+                            "was rolled back: the link broke before its COMMIT"
+                        };
                         return Err(lost
-                            .within(format_args!(
-                                "{} was rolled back: the link broke before its COMMIT",
-                                last.step
-                            ))
+                            .within(format_args!("{} {what}", last.step))
                             .with_hint("run pum again: it goes on from there"));
                     }
                     None => {}
@@ -108,9 +129,13 @@ impl Application<'_> {
             .with_hint(format!(
                 "when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"
             ))
-            .with_state(format!(
-                "{} is either wholly applied and recorded, or not at all",
-                last.step
-            )))
+            .with_state(if last.needs_no_transaction() {
+                format!(
+                    "{} is done; only whether it is recorded as applied is not known",
+                    last.step
+                )
+            } else {
+                format!("{} is either wholly applied and recorded, or not at all", last.step)
+            }))
     }
 }
