@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
+use super::super::lock::at_work;
 use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +26,9 @@ impl Application<'_> {
         let options = self.options;
         let table = &options.table;
         let connection = self.connection.as_mut().ok_or_else(no_session)?;
-        connection.execute(&(settings_outside(connection, milliseconds) + &prepared.limit("set")))?;
+        let settings = settings_outside(connection, milliseconds) + &prepared.limit("set");
+        let [begin_work, end_work] = at_work(table);
+        connection.execute(&format!("{settings}; {begin_work}"))?;
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
@@ -117,7 +120,7 @@ impl Application<'_> {
             (Ok(()), Some(row)) => self.complete(prepared, row, begun),
             (outcome, _) => outcome,
         };
-        outcome.map_err(|error: Error| {
+        let outcome = outcome.map_err(|error: Error| {
             let error = prepared.over_budget(error);
             if let Some(connection) = &mut self.connection {
                 connection.rollback();
@@ -137,7 +140,12 @@ impl Application<'_> {
                 completed,
                 completed + 1
             ))
-        })
+        });
+        if let Some(connection) = &mut self.connection {
+            // A session that is lost has given it back, or shows that the server is still at work.
+            let _ = connection.uncancelled(&end_work);
+        }
+        outcome
     }
 }
 
