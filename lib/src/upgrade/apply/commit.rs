@@ -96,8 +96,15 @@ impl Application<'_> {
             self.run.id(),
             proof.row.unwrap_or(0)
         );
-        // A cancelled run must learn the outcome too.
+        // A cancelled run must learn the outcome too; and a network that is silent does not hold it for longer.
         let asking = Run::new();
+        let (cancel, patience) = (asking.cancel().clone(), self.options.patience);
+        let (_asked, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                cancel.cancel();
+            }
+        });
         while Instant::now() < deadline {
             if let Ok(mut connection) = Connection::open(self.target, &asking)
                 && let Ok(committed) = committed(&mut connection, &self.options.table, proof, &self.run)
