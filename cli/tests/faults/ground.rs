@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use pum::{Catalog, Connection, Filter, Run, Server, ServerOptions, Target};
@@ -34,8 +35,17 @@ pub struct Recorded {
 
 impl Ground {
     pub fn new() -> Ground {
+        Ground::with(&[])
+    }
+
+    /// One with settings of its own.
+    pub fn with(settings: &[(&str, &str)]) -> Ground {
+        let settings = settings
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let options = ServerOptions {
             programs: std::env::var_os("PUM_TEST_SERVER").map(PathBuf::from),
+            settings: settings.collect(),
             ..ServerOptions::default()
         };
         let ground = Ground {
@@ -91,6 +101,31 @@ impl Ground {
 
     pub fn execute(&self, sql: &str) {
         open(&self.target("postgres")).execute(sql).unwrap();
+    }
+
+    pub fn execute_in(&self, database: &str, sql: &str) {
+        open(&self.target(database)).execute(sql).unwrap();
+    }
+
+    pub fn value(&self, database: &str, sql: &str) -> String {
+        let rows = open(&self.target(database)).query(sql, &[]).unwrap();
+        rows.value(0, 0).unwrap_or_default().to_owned()
+    }
+
+    pub fn exists(&self, database: &str) -> bool {
+        let named = format!("select count(*)::text from pg_database where datname = '{database}'");
+        self.value("postgres", &named) == "1"
+    }
+
+    /// Ends the session that holds pum's lock, where somebody does.
+    pub fn terminate_holder(&self, database: &str) {
+        self.value(
+            "postgres",
+            &format!(
+                "select count(pg_terminate_backend(pid))::text from pg_locks where locktype = 'advisory' and granted \
+                 and mode = 'ExclusiveLock' and database = (select oid from pg_database where datname = '{database}')"
+            ),
+        );
     }
 
     /// The sessions of pum in a database.
@@ -195,7 +230,7 @@ fn open(target: &Target) -> Connection {
 
 /// The command, on a database that is reached at a host and port.
 pub fn upgrade(host: &str, port: u16, database: &str, directory: &Path, temporary: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pum"));
+    let mut command = Command::new(program());
     let target = format!("host={host} port={port} user=postgres dbname={database} sslmode=disable");
     command
         .args(["upgrade", "-p", &target, "-t", TABLE, "-d"])
@@ -209,4 +244,17 @@ pub fn upgrade(host: &str, port: u16, database: &str, directory: &Path, temporar
         command.env_remove(name);
     }
     command
+}
+
+/// A copy of the command, so that it stays the same while somebody builds it anew.
+pub fn program() -> &'static Path {
+    static COPY: OnceLock<PathBuf> = OnceLock::new();
+    COPY.get_or_init(|| {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let new = tempfile::NamedTempFile::new_in(directory).unwrap().into_temp_path();
+        std::fs::copy(env!("CARGO_BIN_EXE_pum"), &new).unwrap();
+        let copy = directory.join("pum-for-faults");
+        new.persist(&copy).unwrap();
+        copy
+    })
 }

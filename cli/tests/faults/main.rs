@@ -13,8 +13,11 @@
     clippy::print_stdout
 )]
 
+mod blockers;
+mod crowd;
 mod grid;
 mod ground;
+mod programs;
 mod proxy;
 mod scenario;
 
@@ -32,7 +35,7 @@ use scenario::{SCENARIOS, Scenario};
 /// How many points a plain `cargo test` tries.
 const SAMPLE: usize = 72;
 /// How many the full form tries.
-const FULL: usize = 3_000;
+const FULL: usize = 2_400;
 const WORKERS: usize = 3;
 
 #[derive(Default)]

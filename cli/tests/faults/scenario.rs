@@ -61,7 +61,7 @@ const COPY: &str =
     "copy public.ledger from stdin;\n1.1.0\tfrom a stream\n1.1.0\twith\\ttabs\n1.1.0\tand a third\n\\.\n";
 
 /// Each delta in a transaction of its own: pre, post and pre-all, a COPY stream, notices, a new value of an enum.
-const ONE_BY_ONE: Scenario = Scenario {
+pub const ONE_BY_ONE: Scenario = Scenario {
     name: "one by one",
     deltas: &[
         sql(
@@ -177,7 +177,7 @@ const WITH_PYTHON: Scenario = Scenario {
 };
 
 /// Statements that take their time, and a COMMIT that does: a trigger works in it.
-const LONG: Scenario = Scenario {
+pub const LONG: Scenario = Scenario {
     name: "long",
     deltas: &[
         sql(
