@@ -13,7 +13,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_millis(300);
 /// What a busy machine adds.
 const CONSTANT: Duration = Duration::from_millis(1500);
 /// How long the blocker stays; who waited behind an upgrade that waits would wait as long.
-const BLOCKED: Duration = Duration::from_secs(5);
+const BLOCKED: Duration = Duration::from_secs(4);
 
 /// Reads and writes until told to stop, and says how long the longest statement took and what went wrong.
 fn work(
