@@ -470,10 +470,11 @@ impl Running {
                 break status;
             }
             if begun.elapsed() > PATIENCE {
+                let at_work = at_work();
                 self.child.kill().unwrap();
                 self.child.wait().unwrap();
                 let said = self.said.take().map(|said| said.join().unwrap()).unwrap_or_default();
-                return Err(format!("it does not end\n{said}"));
+                return Err(format!("it does not end\n{said}\n{at_work}"));
             }
             std::thread::sleep(Duration::from_millis(5));
         };
@@ -492,4 +493,19 @@ impl Running {
         assert!(status.success());
         self.proxy().seen()
     }
+}
+
+/// The programs that are about a run, where one does not end.
+fn at_work() -> String {
+    let programs = std::process::Command::new("ps")
+        .args(["-eo", "pid,ppid,etime,stat,wchan:24,args"])
+        .output()
+        .unwrap();
+    let programs = String::from_utf8_lossy(&programs.stdout).into_owned();
+    let ours = |line: &&str| {
+        ["pum", "run_delta", "psql", "disturbed"]
+            .iter()
+            .any(|word| line.contains(word))
+    };
+    programs.lines().filter(ours).collect::<Vec<_>>().join("\n")
 }
