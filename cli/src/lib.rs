@@ -78,7 +78,7 @@ fn in_session(command: Command, session: Session) -> u8 {
     let outcome = command.run(&session);
     session.terminal.settle();
     match (outcome, session.signal()) {
-        (Err(error), Some(signal)) => {
+        (Err(error), Some(signal)) if error.kind() != ErrorKind::OutcomeUnknown => {
             session.terminal.fail(&error);
             SIGNAL + signal
         }

@@ -14,7 +14,7 @@ fn value(target: &Target, sql: &str) -> String {
     connection.query(sql, &[]).unwrap().value(0, 0).unwrap_or("").to_owned()
 }
 
-fn pum(target: &Target, directory: &std::path::Path) -> Command {
+fn pum(target: &Target, directory: &std::path::Path, wait: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_pum"));
     command
         .args([
@@ -24,7 +24,7 @@ fn pum(target: &Target, directory: &std::path::Path) -> Command {
             "-t",
             "pum_sys.upgrades",
             "--wait",
-            "30s",
+            wait,
             "-d",
         ])
         .arg(directory)
@@ -65,7 +65,7 @@ fn killed_at_any_moment_nothing_is_lost_or_done_twice() {
         let options = BaselineOptions::new("pum_sys.upgrades".parse().unwrap(), "1.0.0".parse().unwrap());
         pum::baseline(&target, &options, &Run::new()).unwrap();
 
-        let mut child = pum(&target, directory.path()).spawn().unwrap();
+        let mut child = pum(&target, directory.path(), "30s").spawn().unwrap();
         std::thread::sleep(Duration::from_millis(20 + 17 * point));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -77,7 +77,7 @@ fn killed_at_any_moment_nothing_is_lost_or_done_twice() {
         .unwrap();
         half_way += usize::from(done > 0 && done < DELTAS);
 
-        let output = pum(&target, directory.path()).output().unwrap();
+        let output = pum(&target, directory.path(), "30s").output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "point {point}: {said}");
         let rows = value(
@@ -92,4 +92,49 @@ fn killed_at_any_moment_nothing_is_lost_or_done_twice() {
         );
     }
     assert!(half_way > 3, "only {half_way} points were half way");
+}
+
+#[test]
+fn a_commit_that_outlives_its_run_is_waited_for() {
+    let server = Server::start(&ServerOptions::default(), &Run::new()).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(
+        directory.path().join("delta_1.1.0_more.sql"),
+        "update public.account set balance = balance + 100",
+    )
+    .unwrap();
+    let target = server.create_database("outlived").unwrap();
+    let mut connection = Connection::open(&target, &Run::new()).unwrap();
+    connection
+        .execute(
+            "create table public.account (balance int); insert into public.account values (0); \
+             create function public.slow() returns trigger language plpgsql \
+             as 'begin perform pg_sleep(0.6); return null; end'; \
+             create constraint trigger slow after update on public.account deferrable initially deferred \
+             for each row execute function public.slow()",
+        )
+        .unwrap();
+    let options = BaselineOptions::new("pum_sys.upgrades".parse().unwrap(), "1.0.0".parse().unwrap());
+    pum::baseline(&target, &options, &Run::new()).unwrap();
+
+    let mut child = pum(&target, directory.path(), "30s").spawn().unwrap();
+    let committing = "select count(*)::text from pg_stat_activity where query = 'commit' and state = 'active'";
+    while connection.query(committing, &[]).unwrap().value(0, 0) != Some("1") {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    // Told and refused without --wait; waited for with it.
+    let mut impatient = pum(&target, directory.path(), "0s");
+    let output = impatient.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("a run of pum that is gone left the server at work"),
+        "{said}"
+    );
+    let output = pum(&target, directory.path(), "30s").output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(value(&target, "select balance::text from public.account"), "100");
+    assert_eq!(value(&target, "select count(*)::text from pum_sys.upgrades"), "2");
 }

@@ -7,6 +7,8 @@ pub(crate) mod libpq;
 
 use std::ffi::{CStr, CString};
 use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use libpq::{ExecStatusType, PGTransactionStatusType, Pg, PgResult};
 
@@ -23,6 +25,10 @@ pub struct Connection {
     cancel_seen: bool,
     // Whether the request was sent for the statement that runs.
     cancel_sent: bool,
+    // Ends when the request has been delivered.
+    cancelling: Option<Receiver<()>>,
+    // When an answer that is owed is not waited for any longer.
+    give_up: Option<Instant>,
     // Whether the server can notice our end.
     watched: bool,
     // Whether the rows of a COPY are on their way.
@@ -33,6 +39,18 @@ pub struct Connection {
 
 /// The server notices within a second that we are gone, also while a statement runs.
 const NOTICE_END: &str = "client_connection_check_interval = 1000";
+
+/// How long a server may be silent after it was asked to cancel, or to clean up; then the network is taken for gone.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// When a link on which nothing comes back is taken for broken, where the user has not said otherwise: libpq's own defaults
+/// are those of the system, hours (PostgreSQL documentation, "Parameter Key Words").
+const LINK: [(&str, &str); 4] = [
+    ("keepalives_idle", "30"),
+    ("keepalives_interval", "10"),
+    ("keepalives_count", "3"),
+    ("tcp_user_timeout", "60000"),
+];
 
 /// Whether a transaction is open (PostgreSQL documentation, `PQtransactionStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,18 +199,23 @@ impl Connection {
         if resolved.value("application_name").is_none_or(str::is_empty) {
             given = given.with("application_name", "pum");
         }
+        for (keyword, value) in LINK {
+            if resolved.value(keyword).is_none_or(str::is_empty) {
+                given = given.with(keyword, value);
+            }
+        }
         let conninfo = given.conninfo()?;
         // libpq's own waiting is the one that follows every rule of multiple hosts and timeouts; a thread of its own
         // lets the run be cancelled meanwhile. An abandoned attempt closes itself.
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, receiver) = channel();
         std::thread::spawn(move || {
             let _ = sender.send(Pg::connect(&conninfo));
         });
         let pg = loop {
-            match receiver.recv_timeout(std::time::Duration::from_millis(50)) {
+            match receiver.recv_timeout(Duration::from_millis(50)) {
                 Ok(pg) => break pg,
-                Err(std::sync::mpsc::RecvTimeoutError::Timeout) => run.go_on()?,
-                Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => break None,
+                Err(RecvTimeoutError::Timeout) => run.go_on()?,
+                Err(RecvTimeoutError::Disconnected) => break None,
             }
         };
         let mut pg = pg.ok_or_else(|| Error::new(ErrorKind::Connection, "libpq is out of memory"))?;
@@ -208,6 +231,8 @@ impl Connection {
             run: run.clone(),
             cancel_seen: false,
             cancel_sent: false,
+            cancelling: None,
+            give_up: None,
             watched: false,
             copying: false,
             last_notice: None,
@@ -500,6 +525,7 @@ impl Connection {
     pub(crate) fn uncancelled(&mut self, sql: &str) -> Result<()> {
         let sql = c_text(sql)?;
         let before = std::mem::replace(&mut self.cancel_seen, true);
+        self.give_up = Some(Instant::now() + SILENCE);
         let outcome = if self.pg.send(&sql) {
             self.results(|_, _| Ok(()))
         } else {
@@ -510,6 +536,7 @@ impl Connection {
     }
 
     fn begin(&mut self) -> Result<()> {
+        self.give_up = None;
         if self.cancel_seen { Ok(()) } else { self.run.go_on() }
     }
 
@@ -626,7 +653,7 @@ impl Connection {
         if self.transaction_status() == TransactionStatus::Active {
             // `wait` asks again each second, and does not look at the run any more.
             (self.cancel_seen, self.cancel_sent) = (true, true);
-            self.pg.cancel();
+            self.ask_to_cancel();
             let copying = std::mem::take(&mut self.copying);
             if !copying || self.drop_copy().is_ok() {
                 let _ = self.results(|_, _| Ok(()));
@@ -710,6 +737,17 @@ impl Connection {
         let cancel = self.run.cancel().clone();
         let watch_cancel = !self.cancel_seen;
         let mut cancelled = false;
+        let left = self.give_up.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            return Err(Error::new(
+                ErrorKind::ConnectionLost,
+                format!(
+                    "the connection to {} was lost: the server has not answered for {} s",
+                    self.target,
+                    SILENCE.as_secs()
+                ),
+            ));
+        }
         {
             let Some(socket) = self.pg.socket() else {
                 return Err(self.lost());
@@ -724,8 +762,9 @@ impl Connection {
                 descriptors.push(PollFd::from_borrowed_fd(descriptor, PollFlags::IN));
             }
             let second = Timespec { tv_sec: 1, tv_nsec: 0 };
-            match poll(&mut descriptors, self.cancel_sent.then_some(&second)) {
-                Ok(0) => cancelled = true,
+            let limited = self.cancel_sent || left.is_some();
+            match poll(&mut descriptors, limited.then_some(&second)) {
+                Ok(0) => cancelled = self.cancel_sent,
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => {
                     return Err(Error::new(
@@ -744,12 +783,33 @@ impl Connection {
         if cancelled {
             self.cancel_seen = true;
             self.cancel_sent = true;
-            self.pg.cancel();
+            self.ask_to_cancel();
         }
         if !self.pg.consume_input() {
             return Err(self.lost());
         }
         Ok(())
+    }
+
+    /// Asks the server to cancel, and waits for a second until it has been told: a request that comes late would hit what
+    /// runs next. Where the network is gone nobody is told, and that is not waited for.
+    fn ask_to_cancel(&mut self) {
+        self.give_up.get_or_insert_with(|| Instant::now() + SILENCE);
+        let asking = match self.cancelling.take() {
+            Some(asking) => asking,
+            None => {
+                let Some(canceller) = self.pg.canceller() else { return };
+                let (sender, asking) = channel();
+                std::thread::spawn(move || {
+                    canceller.ask();
+                    let _ = sender.send(());
+                });
+                asking
+            }
+        };
+        if asking.recv_timeout(Duration::from_secs(1)) == Err(RecvTimeoutError::Timeout) {
+            self.cancelling = Some(asking);
+        }
     }
 
     /// Tells the notices that have come. A trigger that says the same for each row is told once, with how often.

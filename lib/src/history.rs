@@ -234,7 +234,7 @@ impl History {
                     "select id::text, version::text, description::text, type::text, coalesce(script, '')::text, \
                  coalesce(checksum, '')::text, coalesce(installed_by, '')::text, coalesce(installed_on::text, ''), \
                  coalesce(execution_time, 0)::text, coalesce(success, false)::text, {}, {}, {}, {}, {} \
-                 from {} order by id",
+                 from {} u order by u.id",
                     own("run_id"),
                     own("digest"),
                     own("state"),

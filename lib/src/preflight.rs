@@ -167,13 +167,16 @@ impl Preflight {
 /// # Errors
 /// No session can be opened or it is lost, a file of the plan cannot be read, the run is cancelled.
 pub fn preflight(production: &Target, plan: &Plan, options: &PreflightOptions, run: &Run) -> Result<Preflight> {
-    let due = Due::read(plan, &options.upgrade.variables)?;
-    let mut connection = Connection::open(production, run)?;
-    let mut found = Found::default();
-    if pooler::look(&mut connection, due.sessions(), &mut found)? {
-        found.look(&mut connection, production, &due, options)?;
-    }
-    Ok(Preflight::new(found.concerns, found.not_seen))
+    let outcome = (|| {
+        let due = Due::read(plan, &options.upgrade.variables)?;
+        let mut connection = Connection::open(production, run)?;
+        let mut found = Found::default();
+        if pooler::look(&mut connection, due.sessions(), &mut found)? {
+            found.look(&mut connection, production, &due, options)?;
+        }
+        Ok(Preflight::new(found.concerns, found.not_seen))
+    })();
+    outcome.map_err(|error: Error| error.with_state("nothing was changed"))
 }
 
 /// A row of a query.

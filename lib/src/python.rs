@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Location, Result};
 use crate::programs::in_path;
 use crate::run::{Event, Run};
 use crate::script::{Value, Variables};
+use crate::server;
 use crate::supervise::supervise;
 use crate::target::service_files;
 
@@ -361,17 +362,15 @@ fn line_of(path: &Path, line: usize) -> String {
         .to_owned()
 }
 
-/// A directory that only we may enter, removed when dropped.
-struct PrivateDirectory(tempfile::TempDir);
+/// A directory that only we may enter, removed when dropped. What a killed run leaves, the next one removes: there may be a
+/// password in it.
+struct PrivateDirectory(server::PrivateDirectory);
 
 impl PrivateDirectory {
     fn create() -> Result<PrivateDirectory> {
-        tempfile::Builder::new()
-            .prefix("pum-python-")
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .tempdir()
+        server::PrivateDirectory::new()
             .map(PrivateDirectory)
-            .map_err(|error| Error::io("cannot make a private directory for the Python delta", &error))
+            .map_err(|error| error.within("the Python delta needs files"))
     }
 
     fn path(&self) -> &Path {

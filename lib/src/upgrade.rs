@@ -264,14 +264,21 @@ fn changed(entry: &Entry, path: &std::path::Path) -> Result<bool> {
 /// # Errors
 /// As [`upgrade`], before its first step.
 pub fn plan(target: &Target, options: &UpgradeOptions, run: &Run) -> Result<Plan> {
-    let deltas = Deltas::read(&options.directories)?;
-    let mut connection = Connection::open(target, run)?;
-    connection.execute("begin read only")?;
-    let history = read_history(&mut connection, &options.table)?;
-    connection.rollback();
-    let plan = Plan::new(&deltas, &history, options.max_version)?;
-    prepare(&plan, &deltas, &history, options, run)?;
-    Ok(plan)
+    let outcome = (|| {
+        let deltas = Deltas::read(&options.directories)?;
+        let mut connection = Connection::open(target, run)?;
+        connection.execute("begin read only")?;
+        let history = read_history(&mut connection, &options.table)?;
+        connection.rollback();
+        let plan = Plan::new(&deltas, &history, options.max_version)?;
+        prepare(&plan, &deltas, &history, options, run)?;
+        Ok(plan)
+    })();
+    outcome.map_err(before_any_change)
+}
+
+fn before_any_change(error: Error) -> Error {
+    error.with_state("nothing was changed")
 }
 
 /// Applies what is due, under the lock. `expected` is the plan that was shown to somebody: when it is no longer the
@@ -291,8 +298,8 @@ pub(crate) fn upgrade_seen(
     witness: Option<&mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
-    let deltas = Deltas::read(&options.directories)?;
-    let mut lock = Lock::take(target, &options.table, options.wait, run)?;
+    let deltas = Deltas::read(&options.directories).map_err(before_any_change)?;
+    let mut lock = Lock::take(target, &options.table, options.wait, run).map_err(before_any_change)?;
     let agreed = expected.map(Agreed::from);
     // Borrowed anew, for no longer than the lock lives.
     let witness = witness.map(|witness| witness as &mut dyn Witness);
@@ -331,13 +338,32 @@ pub(crate) fn upgrade_under<'a>(
     witness: Option<&'a mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
+    let (history, plan, steps) = due(lock, target, deltas, options, agreed, run).map_err(before_any_change)?;
+    if steps.is_empty() {
+        return Ok(Applied {
+            from: plan.current,
+            to: plan.reached,
+            steps: Vec::new(),
+        });
+    }
+    Application::new(target, options, lock, &history, witness, run).all(&plan, &steps)
+}
+
+/// What has to be carried out, read again under the lock. Where that is something, the upgrades table is made fit for it.
+fn due(
+    lock: &mut Lock,
+    target: &Target,
+    deltas: &Deltas,
+    options: &UpgradeOptions,
+    agreed: Option<Agreed<'_>>,
+    run: &Run,
+) -> Result<(History, Plan, Vec<Prepared>)> {
     let mut history = read_history(lock.connection(), &options.table)?;
     let plan = Plan::new(deltas, &history, options.max_version)?;
     if agreed.is_some_and(|agreed| *agreed.plan != plan) {
         return Err(
             Error::new(ErrorKind::Refused, "what is due has changed since it was shown")
-                .with_hint("run pum again to see the new plan")
-                .with_state("nothing was changed"),
+                .with_hint("run pum again to see the new plan"),
         );
     }
     let mut steps = prepare(&plan, deltas, &history, options, run)?;
@@ -358,24 +384,18 @@ pub(crate) fn upgrade_under<'a>(
             ErrorKind::Refused,
             format!("\"{}\" was changed since the rehearsal", path.display()),
         )
-        .with_hint("rehearse again")
-        .with_state("nothing was changed"));
+        .with_hint("rehearse again"));
     }
-    if steps.is_empty() {
-        return Ok(Applied {
-            from: plan.current,
-            to: plan.reached,
-            steps: Vec::new(),
-        });
+    if !steps.is_empty() {
+        refuse_read_only(lock.connection(), target)?;
+        if lock.connection().server_encoding() == "SQL_ASCII" {
+            run.emit(Event::Warning(format!(
+                "the encoding of {target} is SQL_ASCII, which checks nothing: what the deltas hold is stored as UTF-8"
+            )));
+        }
+        extend(&mut history, lock.connection(), options)?;
     }
-    refuse_read_only(lock.connection(), target)?;
-    if lock.connection().server_encoding() == "SQL_ASCII" {
-        run.emit(Event::Warning(format!(
-            "the encoding of {target} is SQL_ASCII, which checks nothing: what the deltas hold is stored as UTF-8"
-        )));
-    }
-    extend(&mut history, lock.connection(), options)?;
-    Application::new(target, options, lock, &history, witness, run).all(&plan, &steps)
+    Ok((history, plan, steps))
 }
 
 /// Adds what the upgrades table of pum 0.10 lacks, in a transaction of its own, whatever the defaults of the role are.

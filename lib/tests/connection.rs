@@ -215,3 +215,36 @@ fn no_variable_of_the_environment_leads_away_from_a_throw_away_server() {
 fn a_throw_away_server_answers() {
     Connection::open(&support::database("environment"), &Run::new()).unwrap();
 }
+
+#[test]
+fn a_cancelled_run_ends_when_the_network_is_silent() {
+    let (port, stalled) = support::network_that_can_stall();
+    let run = Run::new();
+    let mut connection = Connection::open(&support::through(port, "silent"), &run).unwrap();
+    connection.execute("begin").unwrap();
+    stalled.store(true, std::sync::atomic::Ordering::SeqCst);
+    let cancel = run.cancel().clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        cancel.cancel();
+    });
+    let begun = Instant::now();
+    let error = connection.run_statement("select 1", None).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost);
+    assert!(error.message().contains("has not answered for 10 s"), "{error}");
+    connection.rollback();
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    stalled.store(false, std::sync::atomic::Ordering::SeqCst);
+}
+
+#[test]
+fn a_link_on_which_nothing_comes_back_is_noticed_within_a_minute_unless_the_user_says_otherwise() {
+    let (port, _) = support::network_that_can_stall();
+    let connection = Connection::open(&support::through(port, "link"), &Run::new()).unwrap();
+    let setting = |connection: &Connection, name: &str| connection.parameter(name).unwrap_or_default();
+    assert_eq!(setting(&connection, "keepalives_idle"), "30");
+    assert_eq!(setting(&connection, "tcp_user_timeout"), "60000");
+    let target = support::through(port, "link").with("keepalives_idle", "7");
+    let connection = Connection::open(&target, &Run::new()).unwrap();
+    assert_eq!(setting(&connection, "keepalives_idle"), "7");
+}

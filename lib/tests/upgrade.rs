@@ -602,6 +602,19 @@ fn cancelling_rolls_back_what_is_under_way() {
 }
 
 #[test]
+fn the_history_is_in_the_order_of_recording_beyond_nine_rows() {
+    let deltas: Vec<(String, &str)> = (1..12)
+        .map(|number| (format!("delta_1.{number}.0_a.sql"), "select 1"))
+        .collect();
+    let deltas: Vec<(&str, &str)> = deltas.iter().map(|(file, text)| (file.as_str(), *text)).collect();
+    let case = case("order", &deltas);
+    case.upgrade().unwrap();
+    let history = pum::history(&case.target, &table(), &case.run).unwrap().unwrap();
+    let ids: Vec<i64> = history.entries().iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, (1..13).collect::<Vec<i64>>());
+}
+
+#[test]
 fn an_applied_file_that_changed_is_told_and_not_run_again() {
     let case = case("changed", &[("delta_1.1.0_a.sql", "create table public.a ();\n")]);
     case.upgrade().unwrap();
@@ -815,4 +828,39 @@ fn a_path_is_only_a_path() {
         .value("select script from pum_sys.upgrades where type = 8")
         .unwrap();
     assert_eq!(Path::new(&recorded), case.directory.path().join("delta_1.1.0_a.sql"));
+}
+
+#[test]
+fn a_network_that_goes_silent_in_commit_leaves_no_run_hanging_and_the_question_is_told() {
+    let case = case("silent", &[("delta_1.1.0_a.sql", "insert into public.t values (1)")]);
+    let slow = "create table public.t (i int); create function public.slow() returns trigger language plpgsql \
+         as 'begin perform pg_sleep(0.5); return null; end'; create constraint trigger slow after insert on public.t \
+         deferrable initially deferred for each row execute function public.slow()";
+    let mut looking = Connection::open(&case.target, &Run::new()).unwrap();
+    looking.execute(slow).unwrap();
+    let (port, stalled) = support::network_that_can_stall();
+    let mut options = case.options();
+    options.patience = Duration::from_secs(2);
+    let run = Run::new();
+    let cancel = run.cancel().clone();
+    let silence = Arc::clone(&stalled);
+    std::thread::spawn(move || {
+        let committing = "select count(*)::text from pg_stat_activity where query = 'commit' and state = 'active'";
+        while looking.query(committing, &[]).unwrap().value(0, 0) != Some("1") {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        silence.store(true, std::sync::atomic::Ordering::SeqCst);
+        cancel.cancel();
+    });
+    let begun = std::time::Instant::now();
+    let target = case
+        .target
+        .clone()
+        .with("host", "127.0.0.1")
+        .with("port", &port.to_string());
+    let error = upgrade(&target, &options, None, &run).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+    assert!(error.hint().unwrap().contains("select success from"), "{error:?}");
+    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
+    stalled.store(false, std::sync::atomic::Ordering::SeqCst);
 }

@@ -11,7 +11,7 @@ use std::ptr::{self, NonNull};
 use std::sync::{Arc, Mutex};
 
 pub(crate) use pq_sys::{ExecStatusType, PGTransactionStatusType};
-use pq_sys::{PGconn, PGresult};
+use pq_sys::{PGcancel, PGconn, PGresult};
 
 use crate::error::ServerError;
 
@@ -318,19 +318,10 @@ impl Pg {
         (length >= 0).then_some(length > 0)
     }
 
-    /// Asks the server to cancel what runs, over a connection of its own. A failure leaves it running.
-    pub(crate) fn cancel(&self) -> bool {
-        // SAFETY: valid connection; the cancel object is freed once; the buffer has the size that is said.
-        unsafe {
-            let cancel = pq_sys::PQgetCancel(self.connection.as_ptr());
-            if cancel.is_null() {
-                return false;
-            }
-            let mut buffer: [c_char; 256] = [0; 256];
-            let done = pq_sys::PQcancel(cancel, buffer.as_mut_ptr(), 256) == 1;
-            pq_sys::PQfreeCancel(cancel);
-            done
-        }
+    /// What asks the server to cancel what runs; `None` where there is no connection any more.
+    pub(crate) fn canceller(&self) -> Option<Canceller> {
+        // SAFETY: valid connection; the object is the caller's.
+        NonNull::new(unsafe { pq_sys::PQgetCancel(self.connection.as_ptr()) }).map(Canceller)
     }
 
     pub(crate) fn take_notices(&self) -> Notices {
@@ -345,6 +336,28 @@ impl Drop for Pg {
     fn drop(&mut self) {
         // SAFETY: owned, finished once.
         unsafe { pq_sys::PQfinish(self.connection.as_ptr()) }
+    }
+}
+
+/// A request to cancel, independent of its connection.
+pub(crate) struct Canceller(NonNull<PGcancel>);
+
+// SAFETY: libpq allows to cancel from any thread.
+unsafe impl Send for Canceller {}
+
+impl Canceller {
+    /// Asks the server, over a connection of its own, and waits until it has been told. A failure leaves it running.
+    pub(crate) fn ask(&self) {
+        let mut buffer: [c_char; 256] = [0; 256];
+        // SAFETY: valid object; the buffer has the size that is said.
+        unsafe { pq_sys::PQcancel(self.0.as_ptr(), buffer.as_mut_ptr(), 256) };
+    }
+}
+
+impl Drop for Canceller {
+    fn drop(&mut self) {
+        // SAFETY: owned, freed once.
+        unsafe { pq_sys::PQfreeCancel(self.0.as_ptr()) }
     }
 }
 

@@ -429,7 +429,7 @@ fn nothing_is_left_and_nobody_else_may_look() {
     );
     case.run().unwrap();
     let root = PathBuf::from(&case.lines()[0]);
-    assert!(root.file_name().unwrap().to_string_lossy().starts_with("pum-python-"));
+    assert!(root.file_name().unwrap().to_string_lossy().starts_with("pum-server-"));
     assert!(!root.exists());
 }
 

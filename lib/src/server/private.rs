@@ -1,8 +1,8 @@
 //! Private directories, for servers and for files that nobody else may read, and what killed runs left of them.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::Read;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, lchown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -104,7 +104,12 @@ impl PrivateDirectory {
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&base)
             .map_err(|error| describe(&error))?;
-        let owned = File::create(directory.path().join("owner")).map_err(|error| describe(&error))?;
+        let owned = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(directory.path().join("owner"))
+            .map_err(|error| describe(&error))?;
         flock(&owned, FlockOperation::NonBlockingLockExclusive).map_err(|error| describe(&error.into()))?;
         if let Some(user) = user {
             user.enter(directory.path())?;

@@ -5,7 +5,7 @@ pub(crate) mod outside;
 
 use std::time::{Duration, Instant};
 
-use super::lock::Lock;
+use super::lock::{Lock, at_work_in_transaction};
 use super::plan::{Plan, Step};
 use super::watch::Watch;
 use super::witness::Witness;
@@ -308,6 +308,7 @@ impl<'a> Application<'a> {
     fn attempt(&mut self, steps: &[Prepared]) -> Result<()> {
         self.fresh_session()?;
         let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
+        let at_work = at_work_in_transaction(&self.options.table);
         let together = self.options.single_transaction;
         let total = steps.len();
         let mut durations = Vec::new();
@@ -322,7 +323,7 @@ impl<'a> Application<'a> {
             .unwrap_or_default();
         // Read write and read committed, whatever the role's or the database's defaults are.
         let begun = connection.batch(&format!(
-            "begin isolation level read committed, read write; {first}; select pg_catalog.txid_current()"
+            "begin isolation level read committed, read write; {first}; {at_work}; select pg_catalog.txid_current()"
         ))?;
         let transaction = text(begun.value(0, 0));
         let mut row = None;
@@ -479,15 +480,13 @@ impl<'a> Application<'a> {
             self.connection = None;
             self.fresh_session()?;
         }
-        let Some(connection) = &mut self.connection else {
-            return Err(no_session());
-        };
-        match outcome {
-            Ok(()) => record::complete(connection, &table, row, begun),
-            Err(error) => {
+        match (outcome, &mut self.connection) {
+            (Ok(()), _) => self.complete(prepared, row, begun),
+            (Err(error), Some(connection)) => {
                 record::fail(connection, &table, row);
                 Err(error)
             }
+            (Err(error), None) => Err(error),
         }
     }
 

@@ -31,36 +31,40 @@ impl Lock {
         let begun = Instant::now();
         let mut told = None;
         loop {
-            let rows = lock.connection.query(
-                "select pg_try_advisory_lock($1::int8)::text",
-                &[Some(&lock.key.to_string())],
-            )?;
-            if rows.value(0, 0) == Some("true") {
-                lock.held = true;
-                return Ok(lock);
+            if !lock.held {
+                let rows = lock.connection.query(
+                    "select pg_try_advisory_lock($1::int8)::text",
+                    &[Some(&lock.key.to_string())],
+                )?;
+                lock.held = rows.value(0, 0) == Some("true");
             }
-            // A holder that is gone by now gave it back in between.
-            let Some(holder) = lock.holder()? else { continue };
+            let busy = if lock.held {
+                // A run that was killed may have left the server at work, even in its COMMIT.
+                let Some(left) = lock.holder(work_key(table))? else {
+                    return Ok(lock);
+                };
+                format!("a run of pum that is gone left the server at work in {target}: {left}")
+            } else {
+                // A holder that is gone by now gave it back in between.
+                let Some(holder) = lock.holder(lock.key)? else { continue };
+                format!("another run of pum is changing {target}: {holder}")
+            };
             if begun.elapsed() >= wait {
-                return Err(Error::new(
-                    ErrorKind::Locked,
-                    format!("another run of pum is changing {target}: {holder}"),
-                )
-                .with_hint("wait for its end, or let this run wait for it, such as --wait 10min")
-                .with_state("nothing was changed"));
+                return Err(Error::new(ErrorKind::Locked, busy)
+                    .with_hint("wait for its end, or let this run wait for it, such as --wait 10min")
+                    .with_state("nothing was changed"));
             }
-            if told.as_ref() != Some(&holder) {
-                run.emit(Event::Waiting(format!(
-                    "another run of pum is changing {target}: {holder}"
-                )));
-                told = Some(holder);
+            if told.as_ref() != Some(&busy) {
+                run.emit(Event::Waiting(busy.clone()));
+                told = Some(busy);
             }
             run.sleep(Duration::from_millis(200))?;
         }
     }
 
-    fn holder(&mut self) -> Result<Option<String>> {
-        let (class, object) = halves(self.key);
+    /// Who holds one of the two locks, but for ourselves.
+    fn holder(&mut self, key: i64) -> Result<Option<String>> {
+        let (class, object) = halves(key);
         let rows = self.connection.query(
             "select l.pid::text, coalesce(a.usename::text, '?'), coalesce(a.client_addr::text, 'a local socket'), \
              coalesce(date_trunc('second', a.backend_start)::text, '?') \
@@ -139,6 +143,23 @@ fn key(table: &TableName) -> i64 {
     let mut bytes = [0; 8];
     bytes.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(bytes)
+}
+
+/// The key of the lock that the sessions at work hold, each with the others. The server may work on for a run that is gone,
+/// and its idle session with the lock is gone at once: this one tells.
+fn work_key(table: &TableName) -> i64 {
+    key(table) ^ 1
+}
+
+/// What a session runs to say that it is at work until the end of its transaction. It waits for nobody, because nobody takes
+/// this lock for himself.
+pub(super) fn at_work_in_transaction(table: &TableName) -> String {
+    format!("select pg_catalog.pg_advisory_xact_lock_shared({})", work_key(table))
+}
+
+/// The same for a session without a transaction around its work, and the end of it.
+pub(super) fn at_work(table: &TableName) -> [String; 2] {
+    ["lock", "unlock"].map(|what| format!("select pg_catalog.pg_advisory_{what}_shared({})", work_key(table)))
 }
 
 /// The key as `pg_locks` shows it, in `classid` and `objid`.

@@ -55,7 +55,14 @@ impl Drop for Watch {
         self.shared.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
-            let _ = thread.join();
+            // Where the network is gone it gets no answer: then it ends later, and tells nothing any more.
+            for _ in 0..200 {
+                if thread.is_finished() {
+                    let _ = thread.join();
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
         }
     }
 }

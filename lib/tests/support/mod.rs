@@ -5,7 +5,7 @@ pub mod standby;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pum::{Run, Server, ServerOptions, Target};
 
@@ -103,4 +103,43 @@ done"#;
         // The pipe stays open as long as this process lives.
         std::mem::forget(child);
     }
+}
+
+/// Accepts connections at a port, passes on to the server, and stops passing on when told.
+pub fn network_that_can_stall() -> (u16, std::sync::Arc<AtomicBool>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let stalled = std::sync::Arc::new(AtomicBool::new(false));
+    let stalls = std::sync::Arc::clone(&stalled);
+    let socket = server().socket_directory().join(".s.PGSQL.5432");
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (
+                client.unwrap(),
+                std::os::unix::net::UnixStream::connect(&socket).unwrap(),
+            );
+            let (mut from_client, mut to_client) = (client.try_clone().unwrap(), client);
+            let (mut from_server, mut to_server) = (server.try_clone().unwrap(), server);
+            let pass = |from: &mut dyn Read, to: &mut dyn Write, stalls: &AtomicBool| {
+                let mut bytes = [0; 4096];
+                while let Ok(length @ 1..) = from.read(&mut bytes) {
+                    while stalls.load(Ordering::SeqCst) {
+                        std::thread::sleep(std::time::Duration::from_millis(10));
+                    }
+                    if to.write_all(&bytes[..length]).is_err() {
+                        break;
+                    }
+                }
+            };
+            let (one, other) = (std::sync::Arc::clone(&stalls), std::sync::Arc::clone(&stalls));
+            std::thread::spawn(move || pass(&mut from_client, &mut to_server, &one));
+            std::thread::spawn(move || pass(&mut from_server, &mut to_client, &other));
+        }
+    });
+    (port, stalled)
+}
+
+pub fn through(port: u16, name: &str) -> Target {
+    database(name).with("host", "127.0.0.1").with("port", &port.to_string())
 }

@@ -2,14 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Application, Prepared};
+use super::{Application, Prepared, Source, no_session};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
-use crate::history::TableName;
+use crate::history::{TableName, record};
 use crate::run::{Event, Run};
 
 /// Whether the transaction of a lost COMMIT is there: `None` while it is still in progress.
 fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run: &Run) -> Result<Option<bool>> {
+    // Asked before the row is looked for: what comes to its end in between is seen there.
+    // A number that the server does not know yet was lost in a crash. A standby may not know it yet.
+    let status = connection.query(
+        "select case when pg_is_in_recovery() then 'in progress' \
+         when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
+         then txid_status($1::text::int8) else 'aborted' end",
+        &[Some(&proof.transaction)],
+    )?;
     if let Some(row) = proof.row {
         let there = connection.query(
             &format!(
@@ -22,13 +30,6 @@ fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run:
             return Ok(Some(true));
         }
     }
-    // A number that the server does not know yet was lost in a crash. A standby may not know it yet.
-    let status = connection.query(
-        "select case when pg_is_in_recovery() then 'in progress' \
-         when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
-         then txid_status($1::text::int8) else 'aborted' end",
-        &[Some(&proof.transaction)],
-    )?;
     match status.value(0, 0) {
         Some("in progress") => Ok(None),
         // Without a row there is nothing better than the server's word.
@@ -44,6 +45,25 @@ pub(super) struct Proof {
 }
 
 impl Application<'_> {
+    /// Completes the row of a step that had no transaction of pum's around it, in one of its own, so that its outcome can
+    /// be asked for too.
+    pub(super) fn complete(&mut self, prepared: &Prepared, row: i64, begun: Instant) -> Result<()> {
+        let table = &self.options.table;
+        let connection = self.connection.as_mut().ok_or_else(no_session)?;
+        let begun_as = connection.batch("begin read write; select pg_catalog.txid_current()::pg_catalog.text")?;
+        let transaction = begun_as.value(0, 0).unwrap_or_default().to_owned();
+        if let Source::Sql(script) = &prepared.source {
+            // The whole file's from now on: what `info` compares an applied delta with.
+            record::checkpoint(connection, table, row, script.statement_count(), script.digest())?;
+        }
+        record::complete(connection, table, row, begun)?;
+        let proof = Proof {
+            transaction,
+            row: Some(row),
+        };
+        self.commit(&proof, prepared)
+    }
+
     pub(super) fn commit(&mut self, proof: &Proof, last: &Prepared) -> Result<()> {
         match self.session()?.run_statement("commit", None) {
             Ok(done) if done.tag == "COMMIT" => Ok(()),
@@ -76,8 +96,15 @@ impl Application<'_> {
             self.run.id(),
             proof.row.unwrap_or(0)
         );
-        // A cancelled run must learn the outcome too.
+        // A cancelled run must learn the outcome too; and a network that is silent does not hold it for longer.
         let asking = Run::new();
+        let (cancel, patience) = (asking.cancel().clone(), self.options.patience);
+        let (_asked, ended) = std::sync::mpsc::channel::<()>();
+        std::thread::spawn(move || {
+            if ended.recv_timeout(patience) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
+                cancel.cancel();
+            }
+        });
         while Instant::now() < deadline {
             if let Ok(mut connection) = Connection::open(self.target, &asking)
                 && let Ok(committed) = committed(&mut connection, &self.options.table, proof, &self.run)
@@ -86,11 +113,13 @@ impl Application<'_> {
                     // Whether the lock is lost too matters to the next step only, which asks.
                     Some(true) => return Ok(()),
                     Some(false) => {
+                        let what = if last.needs_no_transaction() {
+                            "is done and was not recorded as applied: the link broke before that"
+                        } else {
+                            "was rolled back: the link broke before its COMMIT"
+                        };
                         return Err(lost
-                            .within(format_args!(
-                                "{} was rolled back: the link broke before its COMMIT",
-                                last.step
-                            ))
+                            .within(format_args!("{} {what}", last.step))
                             .with_hint("run pum again: it goes on from there"));
                     }
                     None => {}
@@ -107,9 +136,13 @@ impl Application<'_> {
             .with_hint(format!(
                 "when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"
             ))
-            .with_state(format!(
-                "{} is either wholly applied and recorded, or not at all",
-                last.step
-            )))
+            .with_state(if last.needs_no_transaction() {
+                format!(
+                    "{} is done; only whether it is recorded as applied is not known",
+                    last.step
+                )
+            } else {
+                format!("{} is either wholly applied and recorded, or not at all", last.step)
+            }))
     }
 }

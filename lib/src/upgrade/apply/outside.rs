@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
+use super::super::lock::at_work;
 use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -22,9 +23,12 @@ impl Application<'_> {
         let begun = Instant::now();
         self.fresh_session()?;
         let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
-        let table = &self.options.table;
+        let options = self.options;
+        let table = &options.table;
         let connection = self.connection.as_mut().ok_or_else(no_session)?;
-        connection.execute(&(settings_outside(connection, milliseconds) + &prepared.limit("set")))?;
+        let settings = settings_outside(connection, milliseconds) + &prepared.limit("set");
+        let [begin_work, end_work] = at_work(table);
+        connection.execute(&format!("{settings}; {begin_work}"))?;
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
@@ -110,25 +114,38 @@ impl Application<'_> {
                     completed = statement.number();
                 }
             }
-            connection.execute("reset session authorization; reset role")?;
-            // The whole file's from now on: what `info` compares an applied delta with.
-            checkpoint_alone(connection, script.statement_count(), script.digest())?;
-            row.map_or(Ok(()), |row| record::complete(connection, table, row, begun))
+            connection.execute("reset session authorization; reset role")
         })();
-        outcome.map_err(|error: Error| {
+        let outcome = match (outcome, row) {
+            (Ok(()), Some(row)) => self.complete(prepared, row, begun),
+            (outcome, _) => outcome,
+        };
+        let outcome = outcome.map_err(|error: Error| {
             let error = prepared.over_budget(error);
-            connection.rollback();
-            if let Some(row) = row {
-                record::fail(connection, table, row);
+            if let Some(connection) = &mut self.connection {
+                connection.rollback();
+                if let Some(row) = row {
+                    record::fail(connection, table, row);
+                }
             }
             let count = script.statement_count();
+            // The answer to the last checkpoint may be what was lost.
+            let (at_least, or_later) = match error.kind() {
+                ErrorKind::ConnectionLost => ("at least ", " or a later one"),
+                _ => ("", ""),
+            };
             error.with_hint(format!(
-                "{} runs without a transaction: {} of its {count} statements are done and stay; correct the cause and run pum again, it goes on with statement {}",
+                "{} runs without a transaction: {at_least}{} of its {count} statements are done and stay; correct the cause and run pum again, it goes on with statement {}{or_later}",
                 prepared.step,
                 completed,
                 completed + 1
             ))
-        })
+        });
+        if let Some(connection) = &mut self.connection {
+            // A session that is lost has given it back, or shows that the server is still at work.
+            let _ = connection.uncancelled(&end_work);
+        }
+        outcome
     }
 }
 

@@ -1,0 +1,108 @@
+//! Twenty runs at once on one database, undisturbed and with one of them killed.
+
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use crate::ground::{Ground, upgrade};
+use crate::scenario::{LONG, ONE_BY_ONE, Scenario};
+
+const RUNS: usize = 20;
+/// A run that does not wait is told to go within this, on a busy machine.
+const LIMIT: Duration = Duration::from_secs(60);
+
+fn rounds() -> usize {
+    match std::env::var("PUM_FAULTS").as_deref() {
+        Ok("full") => 12,
+        _ => 1,
+    }
+}
+
+/// Starts them, every second one told to wait.
+fn start(ground: &Ground, database: &str, directory: &std::path::Path, temporary: &std::path::Path) -> Vec<Child> {
+    let socket = ground.server.socket_directory().to_string_lossy().into_owned();
+    (0..RUNS)
+        .map(|number| {
+            let mut command = upgrade(&socket, 5432, database, directory, temporary);
+            if number % 2 == 1 {
+                command.args(["--wait", "50s"]);
+            }
+            command.spawn().unwrap()
+        })
+        .collect()
+}
+
+fn crowd(ground: &Ground, scenario: &Scenario, round: usize, kill: bool) {
+    let (deltas, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    scenario.write_all(deltas.path());
+    let database = format!("crowd_{round}_{kill}");
+    ground.create(&database);
+    let mut children = start(ground, &database, deltas.path(), temporary.path());
+    let begun = Instant::now();
+    if kill {
+        // Whoever holds the lock is among those that have a session in a transaction or at work; it is ended there.
+        std::thread::sleep(Duration::from_millis(120 * (round as u64 % 9 + 2)));
+        ground.terminate_holder(&database);
+        let victim = (round * 7 + 3) % RUNS;
+        children[victim].kill().unwrap();
+    }
+    let mut applied = 0;
+    for (number, child) in children.into_iter().enumerate() {
+        let output = child.wait_with_output().unwrap();
+        assert!(begun.elapsed() < LIMIT, "the runs do not end");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        assert!(!said.contains("panicked") && !said.contains("duplicate key"), "{said}");
+        match output.status.code() {
+            Some(0) => applied += usize::from(said.contains(" applied, from version 1.0.0.")),
+            Some(1) if kill && said.contains("run pum again") => {}
+            Some(1) => {
+                assert!(number % 2 == 0 || kill, "one that waits is refused: {said}");
+                let holder =
+                    said.contains("another run of pum is changing") || said.contains("a run of pum that is gone");
+                assert!((holder && said.contains("nothing was changed")) || kill, "{said}");
+            }
+            None if kill => {}
+            other => panic!("{other:?}: {said}"),
+        }
+    }
+    ground.wait_for_no_session(&database).unwrap();
+    if kill {
+        // Whatever the killed ones had left to do.
+        let socket = ground.server.socket_directory().to_string_lossy().into_owned();
+        let mut last = upgrade(&socket, 5432, &database, deltas.path(), temporary.path());
+        let output = last.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    } else {
+        assert_eq!(
+            applied, 1,
+            "one run applies, and the others find that nothing is due or go"
+        );
+    }
+    let recorded = ground.recorded(&database);
+    let deltas = scenario
+        .deltas
+        .iter()
+        .filter(|delta| delta.file.starts_with("delta"))
+        .count();
+    assert_eq!((recorded.applied.len(), recorded.begun), (deltas, None), "{recorded:?}");
+    let sum: usize = scenario
+        .deltas
+        .iter()
+        .flat_map(|delta| delta.statements)
+        .filter(|statement| statement.starts_with("update"))
+        .count();
+    assert_eq!(
+        ground.value(&database, "select sum(balance)::text from public.account"),
+        (sum * 50 * 300).to_string()
+    );
+    ground.drop(&database);
+}
+
+#[test]
+fn of_twenty_runs_at_once_one_applies_and_the_others_wait_or_go() {
+    let ground = Ground::new();
+    for round in 0..rounds() {
+        crowd(&ground, &ONE_BY_ONE, round, false);
+        crowd(&ground, &LONG, round, true);
+    }
+    println!("faults: twenty at once: {} rounds, {0} survived", 2 * rounds());
+}

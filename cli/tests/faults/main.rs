@@ -1,0 +1,179 @@
+//! Upgrades disturbed at every message between pum and the server, by everything that can happen to either of them or to
+//! the network: afterwards the database holds what its table of upgrades says, pum has told the truth, nothing is left
+//! behind, and the next run comes to the same end as a run that nobody disturbed.
+//!
+//! `cargo test -p pum-cli --test faults` tries a sample, `PUM_FAULTS=full` thousands of points, `PUM_FAULTS=N` so many.
+//! What is printed after a failure tries that point alone: `PUM_FAULT='...' cargo test -p pum-cli --test faults`; the name
+//! of a fault, such as `SIGHUP`, only that.
+#![allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod blockers;
+mod crowd;
+mod grid;
+mod ground;
+mod programs;
+mod proxy;
+mod scenario;
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use grid::{Fault, Known, Outcome};
+use ground::Ground;
+use proxy::Point;
+use scenario::{SCENARIOS, Scenario};
+
+/// How many points a plain `cargo test` tries.
+const SAMPLE: usize = 60;
+/// How many the full form tries.
+const FULL: usize = 2_400;
+const WORKERS: usize = 3;
+
+#[derive(Default)]
+struct Count {
+    points: usize,
+    survived: usize,
+    not_reached: usize,
+}
+
+#[test]
+fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
+    let begun = Instant::now();
+    let mut grounds: Vec<Ground> = (0..WORKERS).map(|_| Ground::new()).collect();
+    let only = std::env::var("PUM_FAULT").ok();
+    let wanted = |scenario: &&Scenario| {
+        only.as_ref()
+            .is_none_or(|only| !only.contains(": ") || only.starts_with(&format!("{}: ", scenario.name)))
+    };
+    let wanted: Vec<&'static Scenario> = SCENARIOS.iter().filter(wanted).collect();
+    let known: Vec<Known> = std::thread::scope(|scope| {
+        let learning: Vec<_> = wanted
+            .into_iter()
+            .enumerate()
+            .map(|(number, scenario)| {
+                let ground = &grounds[number % WORKERS];
+                scope.spawn(move || Known::learn(ground, scenario))
+            })
+            .collect();
+        learning.into_iter().map(|learning| learning.join().unwrap()).collect()
+    });
+    println!("faults: learned in {:.0} s", begun.elapsed().as_secs_f64());
+    let mut plan: Vec<(usize, Fault, Point)> = Vec::new();
+    for (number, known) in known.iter().enumerate() {
+        println!("faults: {}: {} points", known.scenario.name, known.points.len());
+        plan.extend(
+            Fault::ALL
+                .iter()
+                .flat_map(|fault| known.points.iter().map(move |point| (number, *fault, *point))),
+        );
+    }
+    let all = plan.len();
+    // Always the same order, in which everything is spread.
+    plan.sort_by_key(|point| {
+        let mut hasher = DefaultHasher::new();
+        point.1.to_string().hash(&mut hasher);
+        format!("{point:?}").hash(&mut hasher);
+        hasher.finish()
+    });
+    // So many of each kind of fault.
+    let each = match std::env::var("PUM_FAULTS").as_deref() {
+        Ok("full") => FULL,
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => SAMPLE,
+    } / Fault::ALL.len();
+    let mut taken: BTreeMap<Fault, usize> = BTreeMap::new();
+    if let Some(only) = &only {
+        plan.retain(|point| name(&known, point) == *only || point.1.to_string() == *only);
+    }
+    if hang_ups_are_ignored() {
+        println!("faults: SIGHUP is ignored here, as under nohup, and not tried");
+        plan.retain(|point| point.1 != Fault::HangUp);
+    }
+    plan.retain(|point| {
+        let taken = taken.entry(point.1).or_default();
+        *taken += 1;
+        *taken <= each
+    });
+    println!("faults: trying {} of {all}", plan.len());
+    let next = AtomicUsize::new(0);
+    let counts: Mutex<BTreeMap<Fault, Count>> = Mutex::default();
+    let failures: Mutex<Vec<String>> = Mutex::default();
+    let longest: Mutex<Duration> = Mutex::default();
+    std::thread::scope(|scope| {
+        for ground in &mut grounds {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    let Some(point) = plan.get(number) else { break };
+                    let database = format!("disturbed_{number}");
+                    let outcome = known[point.0].try_out(ground, &database, point.2, point.1);
+                    let mut counts = counts.lock().unwrap();
+                    let count = counts.entry(point.1).or_default();
+                    match outcome {
+                        Ok(Outcome::NotReached) => {
+                            count.not_reached += 1;
+                            continue;
+                        }
+                        Ok(Outcome::Survived { lingered }) => {
+                            count.survived += 1;
+                            let mut longest = longest.lock().unwrap();
+                            *longest = longest.max(lingered);
+                        }
+                        Err(what) => {
+                            ground.drop(&database);
+                            println!("faults: PUM_FAULT='{}': {what}", name(&known, point));
+                            failures
+                                .lock()
+                                .unwrap()
+                                .push(format!("PUM_FAULT='{}': {what}", name(&known, point)));
+                        }
+                    }
+                    count.points += 1;
+                }
+            });
+        }
+    });
+    let counts = counts.into_inner().unwrap();
+    for (fault, count) in &counts {
+        println!(
+            "faults: {fault}: {} points, {} survived ({} not reached)",
+            count.points, count.survived, count.not_reached
+        );
+    }
+    let points: usize = counts.values().map(|count| count.points).sum();
+    let survived: usize = counts.values().map(|count| count.survived).sum();
+    println!(
+        "faults: {points} points, {survived} survived; the server kept a session for {:.2} s at most; {:.0} s in all",
+        longest.into_inner().unwrap().as_secs_f64(),
+        begun.elapsed().as_secs_f64()
+    );
+    let failures = failures.into_inner().unwrap();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert!(points > plan.len() / 2, "most points were not reached");
+}
+
+/// Whether whoever started the tests has it so, which pum keeps to.
+fn hang_ups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1)
+}
+
+/// What a point is called, to try it alone.
+fn name(known: &[Known], (scenario, fault, point): &(usize, Fault, Point)) -> String {
+    let moment = if point.passed { "after" } else { "before" };
+    format!(
+        "{}: {fault} {moment} {:?} {}.{}",
+        known[*scenario].scenario.name, point.from, point.connection, point.message
+    )
+}
