@@ -1,6 +1,7 @@
 //! `pum check` of many databases with one.
 
 use std::fmt::Write as _;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use pum::{Error, ErrorKind, Origin, Result, TextOptions, write_file};
@@ -24,7 +25,8 @@ pub(super) fn run(args: Check, session: &Session) -> Result<Exit> {
     let form = args.format.unwrap_or(Form::Text);
     let directory = args.output_file;
     if let Some(directory) = &directory {
-        std::fs::create_dir_all(directory).map_err(|error| {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true).mode(0o700).create(directory).map_err(|error| {
             Error::io(format!("cannot make the directory \"{}\"", directory.display()), &error)
                 .with_hint("with many databases -o names a directory, in which each gets a report")
         })?;
