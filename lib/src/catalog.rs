@@ -114,6 +114,9 @@ const EVERY: &[(&str, Class, &str)] = &[
 /// The column by which objects are known to the queries of [`EVERY`].
 const ADDRESS: &str = "address";
 
+/// What the queries say in place of an attribute that the role may not read.
+pub(crate) const NOT_READABLE: &str = "(not readable)";
+
 /// The name of the kind of rows, which no catalog holds.
 const DATA: &str = "data";
 

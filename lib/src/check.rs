@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use crate::catalog::{Catalog, Filter};
+use crate::catalog::{Catalog, Filter, NOT_READABLE};
 use crate::class;
 use crate::connection::Connection;
 use crate::diff::Diff;
@@ -104,6 +104,9 @@ pub fn check<'l, 'r>(
     };
     let mut warnings = spelling::settle(&mut diff, &mut left, &mut right)?;
     warnings.extend(missing_attributes([&left.0, &right.0]));
+    for (side, (catalog, _)) in [("left", &left), ("right", &right)] {
+        warnings.extend(unreadable(side, catalog));
+    }
     warnings.extend(rows.warnings);
     if left.0.is_of_the_same_database(&right.0) {
         warnings.push("both sides are one and the same database".to_owned());
@@ -124,6 +127,34 @@ pub fn check<'l, 'r>(
     Ok(Report::new([&left.0, &right.0], diff, &apart, warnings, filter)
         .expecting(divided.known, divided.reasons, divided.gone)
         .with_more_rows(rows.more))
+}
+
+/// How many objects are named that the role could not read whole.
+const MAX_UNREADABLE: usize = 5;
+
+/// What the role of one side may not see: equal on both sides, it would look the same.
+fn unreadable(side: &str, catalog: &Catalog) -> Option<String> {
+    let mut found = Vec::new();
+    for (kind, objects) in catalog.kinds().filter(|(_, objects)| objects.hold(NOT_READABLE)) {
+        for object in objects.iter() {
+            let attributes = objects.attributes().iter().enumerate();
+            let hidden = attributes.filter(|(number, _)| object.attribute_at(*number) == Some(NOT_READABLE));
+            found.extend(hidden.map(|(_, name)| format!("{name} of {}", object.id(kind))));
+        }
+    }
+    let more = found.len().saturating_sub(MAX_UNREADABLE);
+    found.truncate(MAX_UNREADABLE);
+    (!found.is_empty()).then(|| {
+        format!(
+            "not compared, because the role on the {side} side may not read it: {}{}",
+            found.join(", "),
+            if more == 0 {
+                String::new()
+            } else {
+                format!(", and {more} more")
+            }
+        )
+    })
 }
 
 /// Attributes that one side was not read with, because another version of pum wrote the snapshot.

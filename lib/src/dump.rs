@@ -7,6 +7,7 @@ mod child;
 mod contents;
 mod database;
 mod explain;
+mod inside;
 mod load;
 mod parallel;
 mod part;
@@ -134,6 +135,11 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
         }
         patterns.push(regex);
     }
+    for needed in needed_elsewhere(&mut connection, &patterns)? {
+        run.emit(Event::Warning(format!(
+            "{needed}, which is left out: what needs it cannot be restored without it"
+        )));
+    }
     let progress = Progress::new(table_sizes(&mut connection, &patterns));
     let command = dump_command(&pg_dump, part.path(), &connection, options, &Selection::default());
     run_pg_dump(command, part.path(), &mut connection, &progress, |_| {}, run).map_err(unchanged)?;
@@ -164,6 +170,36 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
         milliseconds: milliseconds(started),
         checksums,
     })
+}
+
+/// What stays in a dump and needs something of a schema that is left out, a sentence without its end for each pair of
+/// schemas.
+fn needed_elsewhere(connection: &mut Connection, patterns: &[String]) -> Result<Vec<String>> {
+    if patterns.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = connection.query(
+        "with named as (
+             select distinct d.classid, d.objid, d.refclassid, d.refobjid from pg_depend d
+             where d.deptype = 'n' and d.refobjid >= 16384
+         ), placed as (
+             select n.classid, n.objid, (a.object_names)[1] as schema,
+                 format('%s %s', i.type, i.identity) as object, o.schema as needs
+             from named n
+             cross join lateral pg_identify_object(n.refclassid, n.refobjid, 0) o
+             cross join lateral pg_identify_object_as_address(n.classid, n.objid, 0) a
+             cross join lateral pg_identify_object(n.classid, n.objid, 0) i
+             where o.schema operator(pg_catalog.~) $1::text
+                 and n.classid in ('pg_rewrite'::regclass, 'pg_constraint'::regclass, 'pg_class'::regclass,
+                     'pg_attrdef'::regclass, 'pg_trigger'::regclass, 'pg_proc'::regclass)
+         )
+         select format('%s%s needs something of the schema %s', min(object),
+             case when count(*) > 1 then ' (and ' || count(*) - 1 || ' more)' end, needs)
+         from placed where schema operator(pg_catalog.!~) $1::text and schema !~ '^pg_' group by schema, needs
+         order by 1",
+        &[Some(&patterns.join("|"))],
+    )?;
+    Ok(rows.iter().map(|row| row.text(0).to_owned()).collect())
 }
 
 /// What of a database is dumped for a copy of it.
@@ -353,31 +389,40 @@ fn program(name: &str, given: Option<&Path>, server: &ServerVersion, run: &Run) 
             path.display()
         )));
     }
-    if is_vulnerable(major, &version) {
+    if let Some(flaw) = flaw(major, &version) {
         run.emit(Event::Warning(format!(
-            "{} is {version}: update it, because dumps made by it can carry commands planted in object names \
-             (CVE-2025-8714, CVE-2025-8715)",
+            "{} is {version}: update it, because {flaw}",
             path.display()
         )));
     }
     Ok(path)
 }
 
-/// Whether a release is older than the ones of August 2025 that mended CVE-2025-8714 and CVE-2025-8715.
-fn is_vulnerable(major: u32, version: &str) -> bool {
+/// What is wrong with the client programs of a release that was mended since.
+fn flaw(major: u32, version: &str) -> Option<&'static str> {
     let minor: Option<u32> = version.split('.').nth(1).and_then(|minor| {
         let digits: String = minor.chars().take_while(char::is_ascii_digit).collect();
         digits.parse().ok()
     });
-    let mended = match major {
-        13 => 22,
-        14 => 19,
-        15 => 14,
-        16 => 10,
-        17 => 6,
-        _ => return major < 13,
+    // The releases of August 2025, and those of May 2026.
+    let (planted, overwritten) = match major {
+        ..13 => (u32::MAX, u32::MAX),
+        13 => (22, u32::MAX),
+        14 => (19, 23),
+        15 => (14, 18),
+        16 => (10, 14),
+        17 => (6, 10),
+        18 => (0, 4),
+        _ => return None,
     };
-    minor.is_some_and(|minor| minor < mended)
+    let minor = minor?;
+    if minor < planted {
+        Some("dumps made by it can carry commands planted in object names (CVE-2025-8714, CVE-2025-8715)")
+    } else if minor < overwritten {
+        Some("a hostile server can overwrite its memory (CVE-2026-6477)")
+    } else {
+        None
+    }
 }
 
 /// The program of the same installation.
@@ -485,10 +530,17 @@ mod tests {
 
     #[test]
     fn old_minor_releases_are_known() {
-        assert!(is_vulnerable(15, "15.13"));
-        assert!(!is_vulnerable(15, "15.14"));
-        assert!(is_vulnerable(12, "12.22"));
-        assert!(!is_vulnerable(18, "18.0"));
-        assert!(!is_vulnerable(17, "17.6"));
+        let planted = |major, version| flaw(major, version).is_some_and(|flaw| flaw.contains("CVE-2025-8714"));
+        let overwritten = |major, version| flaw(major, version).is_some_and(|flaw| flaw.contains("CVE-2026-6477"));
+        assert!(planted(15, "15.13") && planted(12, "12.22") && planted(17, "17.5"));
+        assert!(overwritten(15, "15.14") && overwritten(18, "18.3") && overwritten(13, "13.22"));
+        for (major, version) in [
+            (14, "14.23"),
+            (15, "15.18 (Debian 15.18-0+deb12u1)"),
+            (18, "18.4"),
+            (19, "19beta1"),
+        ] {
+            assert_eq!(flaw(major, version), None);
+        }
     }
 }

@@ -42,8 +42,8 @@ pub(crate) fn replace(
             .with_hint(hint)
             .with_state("nothing was written"));
     }
-    // It holds no secrets, and is there to be handed on.
-    let permissions = found.map_or(Permissions::from_mode(0o666), |found| found.permissions());
+    // It tells of somebody's data: its owner says who else may read it. What was there stays as open as it was.
+    let permissions = found.map_or(Permissions::from_mode(0o600), |found| found.permissions());
     put(path, permissions, write)
         .map_err(|error| Error::io(format!("cannot write {what}\"{}\"", path.display()), &error))
 }

@@ -175,9 +175,14 @@ pub(crate) fn in_path(name: &Path) -> Option<PathBuf> {
 /// # Errors
 /// It cannot be started, or says something that is no version.
 pub fn program_version(path: &Path) -> Result<(u32, String)> {
-    let output = Command::new(path).arg("--version").output().map_err(|error| {
-        Error::io(format_args!("cannot run \"{}\"", path.display()), &error).with_kind(ErrorKind::Program)
-    })?;
+    let mut command = Command::new(path);
+    let output = command
+        .arg("--version")
+        .env_remove("PGPASSWORD")
+        .output()
+        .map_err(|error| {
+            Error::io(format_args!("cannot run \"{}\"", path.display()), &error).with_kind(ErrorKind::Program)
+        })?;
     let text = String::from_utf8_lossy(&output.stdout);
     // `pg_dump (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`; `17beta1`, `18devel`.
     text.split_whitespace()

@@ -225,6 +225,8 @@ fn target(directory: &Path, user: &str, database: &str) -> Target {
         .with("host", &directory.to_string_lossy())
         // Else PGHOSTADDR would lead to another server, and what is meant for this one would be done there.
         .with("hostaddr", "")
+        // And PGPASSWORD would go on to every program that works with this one, which asks for none.
+        .with("password", "")
         .with("port", PORT)
         .with("user", user)
         .with("dbname", database)

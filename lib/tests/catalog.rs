@@ -120,3 +120,26 @@ fn a_structure_that_is_changed_while_it_is_read_is_read_again() {
         assert!(report.warnings().is_empty(), "{:?}", report.warnings());
     });
 }
+
+#[test]
+fn the_same_comparison_says_the_same_to_the_byte() {
+    let (left, right) = (support::database("again"), support::database("again"));
+    let mut connection = Connection::open(&left, &Run::new()).unwrap();
+    connection.execute(HIDDEN).unwrap();
+    let mut filter = Filter::default();
+    filter.include_words(&["all"]).unwrap();
+    let said = || {
+        let report = check(&left, &right, &filter, &Run::new()).unwrap();
+        [
+            report.to_json(),
+            report.to_junit(),
+            report.to_html(&pum::HtmlOptions::default()),
+            report.to_text(&pum::TextOptions::default()),
+        ]
+    };
+    let first = said();
+    assert!(first[0].contains("hidden"));
+    for _ in 0..9 {
+        assert_eq!(said(), first);
+    }
+}

@@ -634,3 +634,41 @@ fn excluded_schemas_are_neither_dumped_nor_restored() {
     let there = "select (to_regclass('\"Audit\".log') is null)::text";
     assert_eq!(value(rehearsal.copy(), there), "true");
 }
+
+#[test]
+fn sequences_of_a_template_outlive_a_crash() {
+    let mut server = Server::start(&support::options(), &Run::new()).unwrap();
+    let target = server.create_database("sequences").unwrap();
+    execute(
+        &target,
+        "create schema town; create table town.house (id int primary key, note text); create index on town.house (note);
+         create sequence town.number; select nextval('town.number') from generate_series(1, 500)",
+    );
+    baseline(
+        &target,
+        &BaselineOptions::new(table(), "1.0.0".parse().unwrap()),
+        &Run::new(),
+    )
+    .unwrap();
+    let production = Production {
+        target: target.clone(),
+        files: tempfile::tempdir().unwrap(),
+    };
+    std::fs::create_dir(production.files.path().join("deltas")).unwrap();
+    let test = server.target("sequences_copy");
+    let options = RehearsalOptions {
+        test: Some(test.clone()),
+        expected: Some(Expected::Deltas),
+        ..production.options(CopyMethod::Template)
+    };
+    drop(production.rehearse(&options));
+    let next = value(&test, "select last_value::text from town.number");
+    server.crash_and_restart().unwrap();
+    assert_eq!(value(&test, "select last_value::text from town.number"), next);
+    assert!(
+        value(&test, "select nextval('town.number')::text")
+            .parse::<u32>()
+            .unwrap()
+            > 500
+    );
+}

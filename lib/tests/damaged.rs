@@ -196,3 +196,82 @@ fn psql_commands_in_a_plain_dump_are_refused() {
     );
     assert_refused(&plain(place.path(), "COPY a FROM stdin;\n1\n"), "");
 }
+
+/// A directory dump whose files, by their names or as links, lead elsewhere.
+#[test]
+fn a_directory_that_leads_elsewhere_is_refused() {
+    let place = directory();
+    let whole = place.path().join("whole");
+    let options = DumpOptions {
+        format: Format::Directory,
+        compression: Some("0".into()),
+        ..DumpOptions::default()
+    };
+    dump(source(), &whole, &options, &Run::new()).unwrap();
+    let outside = place.path().join("outside");
+    fs::write(&outside, "1\t1\t1\n\\.\n\n\n").unwrap();
+    let data = names(&whole)
+        .into_iter()
+        .find(|name| name.ends_with(".dat") && name.starts_with(|c: char| c.is_ascii_digit()))
+        .unwrap();
+    let broken = place.path().join("broken");
+    let with = |change: &dyn Fn()| {
+        let _ = fs::remove_dir_all(&broken);
+        fs::create_dir(&broken).unwrap();
+        for name in names(&whole) {
+            fs::copy(whole.join(&name), broken.join(&name)).unwrap();
+        }
+        change();
+    };
+    // The files as they are restore.
+    with(&|| ());
+    let target = support::database("led");
+    restore(&broken, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+    assert_eq!(contents(&target), contents(source()));
+
+    with(&|| {
+        fs::remove_file(broken.join(&data)).unwrap();
+        std::os::unix::fs::symlink(&outside, broken.join(&data)).unwrap();
+    });
+    assert_refused(&broken, &format!("{data} in it is not a regular file"));
+    // A pipe would be waited for without end.
+    with(&|| {
+        fs::remove_file(broken.join(&data)).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(broken.join(&data)).status();
+        assert!(made.unwrap().success());
+    });
+    assert_refused(&broken, &format!("{data} in it is not a regular file"));
+    // A name of the same length in the table of contents, and in the list of large objects.
+    let other = format!("../{}", "x".repeat(data.len() - 3));
+    with(&|| {
+        let toc = broken.join("toc.dat");
+        let mut bytes = fs::read(&toc).unwrap();
+        let mut length = vec![0];
+        length.extend_from_slice(&u32::try_from(data.len()).unwrap().to_le_bytes());
+        let named = [&length[..], data.as_bytes()].concat();
+        let at = bytes.windows(named.len()).position(|part| part == named).unwrap();
+        bytes[at + length.len()..at + named.len()].copy_from_slice(other.as_bytes());
+        fs::write(toc, bytes).unwrap();
+    });
+    assert_refused(&broken, "leads to another place");
+    with(&|| {
+        let list = names(&broken)
+            .into_iter()
+            .find(|name| name.starts_with("blobs") && name.ends_with(".toc"));
+        let list = broken.join(list.unwrap());
+        let text = fs::read_to_string(&list).unwrap().replace("blob_", "../blob_");
+        fs::write(list, text).unwrap();
+    });
+    assert_refused(&broken, "leads to another place");
+    // Names of objects may be anything.
+    let named = support::database("named");
+    execute(
+        &named,
+        "create table public.\"../../etc/passwd\" (a int); insert into public.\"../../etc/passwd\" values (1)",
+    );
+    let file = place.path().join("named");
+    dump(&named, &file, &options, &Run::new()).unwrap();
+    let target = support::database("named");
+    restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+    assert_eq!(contents(&target), contents(&named));
+}

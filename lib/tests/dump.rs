@@ -526,3 +526,45 @@ fn a_snapshot_is_dumped_as_it_was() {
     restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap();
     assert_eq!(one(&target, "select count(*)::text from public.t"), "1");
 }
+
+#[test]
+fn what_needs_a_schema_that_is_left_out_is_told() {
+    let source = support::database("needed");
+    execute(
+        &source,
+        "create schema lists; create table lists.material (id int primary key); create type lists.kind as enum ('a');
+         create function lists.f() returns int language sql immutable as 'select 1';
+         create schema town; create table town.pipe (id int references lists.material, kind lists.kind default 'a');
+         create view town.v as select * from lists.material; create table town.alone (id int);
+         create schema apart; create table apart.t (id int)",
+    );
+    let place = directory();
+    let dumped = |schemas: &[&str]| {
+        let (run, events) = listening();
+        let options = DumpOptions {
+            exclude_schemas: schemas.iter().map(|schema| (*schema).to_owned()).collect(),
+            ..DumpOptions::default()
+        };
+        dump(&source, &place.path().join("a"), &options, &run).unwrap();
+        warnings(&events)
+    };
+    let said = dumped(&["lists"]);
+    assert!(
+        said.contains("needs something of the schema lists, which is left out"),
+        "{said}"
+    );
+    assert!(said.contains(" more)") && said.contains("town."), "{said}");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    // It is true.
+    let target = support::database("needed");
+    restore(
+        &place.path().join("a"),
+        &target,
+        &RestoreOptions::default(),
+        &Run::new(),
+    )
+    .unwrap_err();
+    assert_eq!(dumped(&["apart"]), "");
+    assert_eq!(dumped(&["lists", "town"]), "");
+    assert_eq!(dumped(&[]), "");
+}

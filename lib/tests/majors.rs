@@ -151,3 +151,48 @@ fn build<'a>(case: &Path, server: &'a Server) -> Result<Database<'a>, Error> {
     }
     Ok(database)
 }
+
+#[test]
+fn a_test_server_of_another_version_is_told() {
+    let brought = support::majors();
+    let here = support::server().version().major();
+    let Some((_, programs)) = brought.iter().find(|(major, _)| *major < here) else {
+        assert!(std::env::var_os("CI").is_none(), "no older server was brought");
+        eprintln!("no older server was brought: not tested");
+        return;
+    };
+    let old = support::start(programs);
+    let production = old.create_database("older").unwrap();
+    let run = Run::new();
+    let table: pum::TableName = "public.upgrades".parse().unwrap();
+    let options = pum::BaselineOptions::new(table.clone(), "1.0.0".parse().unwrap());
+    pum::baseline(&production, &options, &run).unwrap();
+    let deltas = tempfile::tempdir().unwrap();
+    std::fs::write(
+        deltas.path().join("delta_1.1.0_a.sql"),
+        "create table public.a (b int);\n",
+    )
+    .unwrap();
+    let warnings = Mutex::new(Vec::new());
+    let warnings = std::sync::Arc::new(warnings);
+    let heard = std::sync::Arc::clone(&warnings);
+    let run = run.on_event(move |event| {
+        if let pum::Event::Warning(text) = event {
+            heard.lock().unwrap().push(text);
+        }
+    });
+    let options = pum::RehearsalOptions {
+        test: Some(support::server().target("newer")),
+        expected: Some(pum::Expected::Deltas),
+        server: pum::ServerOptions {
+            programs: Some(programs.clone()),
+            ..pum::ServerOptions::default()
+        },
+        ..pum::RehearsalOptions::new(pum::UpgradeOptions::new(table, vec![deltas.path().to_owned()]))
+    };
+    // What comes of it is another matter.
+    let _ = pum::rehearse(&production, &options, &run);
+    let said = warnings.lock().unwrap().join("\n");
+    let told = format!("the server of the copy is PostgreSQL {}", support::server().version());
+    assert!(said.contains(&told), "{said}");
+}

@@ -503,3 +503,26 @@ fn a_renamed_object_is_compared_in_its_classes_too() {
     assert_eq!(differences(&report), ["constraint public.t.k1"]);
     assert_eq!(report.differences()[0].attributes[0].right.as_deref(), Some("two"));
 }
+
+#[test]
+fn a_function_of_ten_megabytes_and_a_view_of_all_columns_are_compared() {
+    let columns: Vec<String> = (1..=1600).map(|number| format!("{number} as c{number}")).collect();
+    let script = |last: &str| {
+        format!(
+            "create view v as select {}; create function f() returns text language plpgsql as $f$ begin\n{}return '{last}';\nend $f$",
+            columns.join(", "),
+            "  -- a line that says nothing\n".repeat(350_000)
+        )
+    };
+    let (left, right) = (database(&script("a")), database(&script("b")));
+    let report = compare(&left, &right, &Filter::default());
+    assert_eq!(differences(&report), ["function public.f()"]);
+    for form in [
+        report.to_text(&TextOptions::default()),
+        report.to_html(&pum::HtmlOptions::default()),
+        report.to_junit(),
+    ] {
+        assert!(form.len() < 100_000_000, "{}", form.len());
+    }
+    serde_json::from_str::<serde_json::Value>(&report.to_json()).unwrap();
+}

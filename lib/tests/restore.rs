@@ -474,3 +474,110 @@ fn what_is_left_aside_is_told() {
     assert!(warnings.contains("a plain dump is restored by one job"), "{warnings}");
     assert!(warnings.contains("is in LATIN1 and the dump in UTF8"), "{warnings}");
 }
+
+#[test]
+fn a_function_that_counts_on_a_search_path_is_a_fault_of_the_database() {
+    let source = support::database("unqualified");
+    execute(
+        &source,
+        "set search_path = public;
+         create function public.inner_one(int) returns boolean language sql as 'select true';
+         create function public.outer_one(int) returns boolean language plpgsql as 'begin return inner_one($1); end';
+         create table public.t (id int check (public.outer_one(id))); insert into public.t values (1)",
+    );
+    let place = directory();
+    let file = place.path().join("unqualified");
+    dump(&source, &file, &DumpOptions::default(), &Run::new()).unwrap();
+    let target = support::database("unqualified");
+    let error = restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap_err();
+    assert!(error.message().contains("inner_one"), "{error}");
+    let hint = error.hint().unwrap();
+    assert!(
+        hint.contains("a fault of the database") && hint.contains("SET search_path"),
+        "{hint}"
+    );
+    assert_eq!(contents(&target), Vec::<String>::new());
+    // And that is what helps.
+    execute(&source, "alter function public.outer_one(int) set search_path = public");
+    dump(&source, &file, &DumpOptions::default(), &Run::new()).unwrap();
+    restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+    assert_eq!(contents(&target), contents(&source));
+}
+
+#[test]
+fn only_the_database_that_is_named_is_touched() {
+    // `pg_restore --create --clean` would drop the one that the dump names.
+    let source = support::database("dumped");
+    execute(
+        &source,
+        "create table public.t (id int); insert into public.t values (1)",
+    );
+    let place = directory();
+    let file = place.path().join("a");
+    dump(&source, &file, &DumpOptions::default(), &Run::new()).unwrap();
+    execute(&source, "insert into public.t values (2)");
+    let before = contents(&source);
+    let target = support::database("scratch");
+    for jobs in [1, 2] {
+        let options = RestoreOptions {
+            clean: true,
+            jobs,
+            ..RestoreOptions::default()
+        };
+        restore(&file, &target, &options, &Run::new()).unwrap();
+        assert_eq!(one(&target, "select count(*)::text from public.t"), "1");
+        assert_eq!(contents(&source), before);
+    }
+}
+
+#[test]
+fn who_is_connected_is_told() {
+    let place = directory();
+    let file = plain(place.path(), "CREATE TABLE public.a (b int);\n");
+    let target = support::database("busy");
+    let _other = pum::Connection::open(&target, &Run::new()).unwrap();
+    let (run, events) = listening();
+    restore(&file, &target, &RestoreOptions::default(), &run).unwrap();
+    assert!(
+        warnings(&events).contains("1 other sessions are connected"),
+        "{}",
+        warnings(&events)
+    );
+    assert_eq!(contents(&target), ["r public.a 0 "]);
+}
+
+#[test]
+fn what_dumps_stumble_over_comes_back() {
+    let source = support::database("stumbling");
+    execute(
+        &source,
+        "create schema town; create unlogged table town.fast (id int); insert into town.fast values (1);
+         create table town.house (id int primary key, doubled int generated always as (id * 2) stored);
+         insert into town.house select generate_series(1, 10);
+         create function town.f() returns int language sql set search_path = town as 'select max(id) from house';
+         create materialized view town.m as select town.f() as most;
+         create table town.log (what text);
+         create function town.e() returns event_trigger language plpgsql as 'begin insert into town.log values (tg_tag); end';
+         create event trigger e on ddl_command_end when tag in ('CREATE TABLE', 'CREATE VIEW', 'ALTER TABLE', 'CREATE FUNCTION')
+         execute function town.e()",
+    );
+    let place = directory();
+    for (format, jobs) in [(Format::Custom, 1), (Format::Directory, 2), (Format::Plain, 1)] {
+        let file = place.path().join(format!("{format:?}"));
+        let options = DumpOptions {
+            format,
+            ..DumpOptions::default()
+        };
+        dump(&source, &file, &options, &Run::new()).unwrap();
+        let target = support::database("stumbling");
+        let options = RestoreOptions {
+            jobs,
+            ..RestoreOptions::default()
+        };
+        restore(&file, &target, &options, &Run::new()).unwrap();
+        // The event trigger comes last, and writes nothing down.
+        assert_eq!(contents(&target), contents(&source));
+        assert_eq!(one(&target, "select most::text from town.m"), "10");
+    }
+    execute(&source, "drop event trigger e");
+}

@@ -192,6 +192,11 @@ fn a_file_that_is_not_what_was_written_is_refused() {
         ("[]".to_owned(), "no file of the form pum/snapshot/1"),
         ("{\"schema\": 3}".to_owned(), "invalid type"),
         ("create table t ();".to_owned(), "expected value 1:1"),
+        ("[".repeat(1_000_000), ""),
+        (
+            format!("{{\"schema\": \"pum/snapshot/1\", \"kinds\": {}", "[".repeat(1_000_000)),
+            "",
+        ),
     ] {
         let found = refused(&changed);
         assert!(found.contains(wanted), "{found}");

@@ -142,6 +142,45 @@ fn the_library_neither_prints_nor_asks_nor_ends_the_process() {
     }
 }
 
+/// Whether an expression such as `(MIT OR Apache-2.0) AND Unicode-3.0` can be met with what is allowed.
+fn is_allowed(expression: &str, allowed: &[&str]) -> bool {
+    // Parentheses stand around alternatives only, in every expression that there is.
+    let (expression, old) = (expression.replace('/', " OR "), " AND ");
+    expression.split(old).all(|part| {
+        part.trim_matches(['(', ')', ' '])
+            .split(" OR ")
+            .any(|licence| allowed.contains(&licence.trim_matches(['(', ')', ' '])))
+    })
+}
+
+#[test]
+fn every_dependency_has_a_licence_that_is_allowed() {
+    let list = read("../deny.toml");
+    let list = list
+        .split_once("allow = [")
+        .and_then(|(_, rest)| rest.split_once(']'))
+        .unwrap()
+        .0;
+    let allowed: Vec<&str> = list.split(',').map(|name| name.trim().trim_matches('"')).collect();
+    assert!(is_allowed("(MIT OR GPL-3.0) AND Zlib", &["MIT", "Zlib"]));
+    assert!(!is_allowed("GPL-3.0", &allowed) && !is_allowed("MIT AND GPL-3.0", &allowed));
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked"])
+        .current_dir(here(".."))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    assert!(packages.len() > 50);
+    let refused: Vec<String> = packages
+        .iter()
+        .filter(|package| !is_allowed(package["license"].as_str().unwrap_or("none"), &allowed))
+        .map(|package| format!("{} {}", package["name"], package["license"]))
+        .collect();
+    assert_eq!(refused, [""; 0]);
+}
+
 /// The columns of a kind's query that are no identity, as a server names them.
 fn attributes(kind: &str) -> Vec<String> {
     let kind = KINDS.iter().find(|known| known.name() == kind).unwrap();

@@ -1,7 +1,7 @@
 //! `pum baseline`
 
 use clap::Args;
-use pum::{BaselineOptions, Result};
+use pum::{BaselineOptions, Connection, Result, Target};
 
 use crate::Exit;
 use crate::command::{Database, Deltas};
@@ -37,6 +37,27 @@ pub(crate) struct Baseline {
     wait: Option<Time>,
 }
 
+/// Where the baseline is about to be written: two services are easily mistaken for each other.
+fn identity(target: &Target, session: &Session) -> Result<String> {
+    let mut connection = Connection::open(target, &session.run)?;
+    let found = connection.query(
+        "select current_database()::text, current_user::text, pg_size_pretty(pg_database_size(current_database()))",
+        &[],
+    )?;
+    let fact = |column| line(found.value(0, column).unwrap_or_default()).into_owned();
+    let named = |keyword| line(&connection.parameter(keyword).unwrap_or_default()).into_owned();
+    Ok(format!(
+        "{} is the database {} ({}) on {}, port {}, PostgreSQL {}, as {}.",
+        line(&target.name()),
+        fact(0),
+        fact(2),
+        named("host"),
+        named("port"),
+        connection.server_version(),
+        fact(1)
+    ))
+}
+
 pub(crate) fn run(args: Baseline, session: &Session) -> Result<Exit> {
     let options = BaselineOptions {
         table: args.deltas.table(&session.config)?,
@@ -48,6 +69,7 @@ pub(crate) fn run(args: Baseline, session: &Session) -> Result<Exit> {
         wait: args.wait.map(|Time(wait)| wait).unwrap_or_default(),
     };
     let target = args.database.target(session)?;
+    session.terminal.tell(&identity(&target, session)?);
     let done = pum::baseline(&target, &options, &session.run)?;
     let mut told = String::new();
     if done.schema_created {

@@ -7,7 +7,7 @@ use pum::{DumpOptions, Format, Result};
 
 use crate::Exit;
 use crate::command::Database;
-use crate::config::Program;
+use crate::config::{Program, Time};
 use crate::session::Session;
 use crate::terminal::{bytes, duration, line};
 
@@ -34,6 +34,10 @@ pub(crate) struct Dump {
     /// Write so many tables at once, into a directory
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: u16,
+
+    /// Give up when a table stays locked for so long, such as 30s; without it pg_dump waits as long as it takes
+    #[arg(long, value_name = "TIME")]
+    lock_timeout: Option<Time>,
 
     /// The file or directory to write; one that is there is replaced when the backup is complete
     #[arg(value_name = "FILE")]
@@ -71,6 +75,7 @@ pub(crate) fn run(args: Dump, session: &Session) -> Result<Exit> {
         format: args.format.into(),
         jobs: args.jobs.into(),
         exclude_schemas: config.exclude_schemas(args.exclude_schema).value,
+        lock_timeout: args.lock_timeout.map(|Time(timeout)| timeout),
         pg_dump: program(Program::PgDump),
         pg_restore: program(Program::PgRestore),
         ..DumpOptions::default()

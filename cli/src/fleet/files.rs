@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use pum::{Error, ErrorKind, Result};
@@ -37,7 +39,7 @@ impl Fleet {
                     ));
                 }
             }
-            let made = std::fs::create_dir_all(directory).and_then(|()| directory.canonicalize());
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(directory).and_then(|()| directory.canonicalize());
             let directory = made.map_err(|error| {
                 Error::io(format!("cannot make the directory \"{}\"", directory.display()), &error)
                     .with_kind(ErrorKind::Usage)

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod backup;
+mod baseline;
 mod config;
 mod connection;
 mod content;
 mod directory;
 mod interrupt;
+mod killed;
 mod planted;
 mod production;
 mod statement;

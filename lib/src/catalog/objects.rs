@@ -82,6 +82,11 @@ impl Objects {
         &self.attributes
     }
 
+    /// Whether this text stands anywhere in them.
+    pub(crate) fn hold(&self, text: &str) -> bool {
+        self.text.contains(text)
+    }
+
     /// The objects in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Object<'_>> {
         self.order.iter().map(|row| self.row(*row as usize))

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::dump::Format;
 use crate::dump::child::{Child, Ended, command};
+use crate::dump::inside::led_outside;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::hexadecimal;
 use crate::run::Run;
@@ -63,11 +64,18 @@ impl Archive {
                 Err(error) => return Err(io(&error)),
             };
             let start = read_start(&mut file).map_err(|error| io(&error))?;
+            let Some((header, _)) = Header::read(&start) else {
+                return Err(damaged(path, "its toc.dat has no sound beginning"));
+            };
             let archive = Archive {
                 path: path.to_owned(),
                 format: Format::Directory,
-                header: Some(Header::read(&start).ok_or_else(|| damaged(path, "its toc.dat has no sound beginning"))?),
+                header: Some(header),
             };
+            if let Some(why) = led_outside(path, CONTENTS).map_err(|error| io(&error))? {
+                return Err(refused(path, &format!("is not what pg_dump makes: {why}"))
+                    .with_hint("take another backup: pg_restore would read what it was led to"));
+            }
             archive.look_at_files()?;
             return Ok(archive);
         }
@@ -77,7 +85,7 @@ impl Archive {
         let mut file = File::open(path).map_err(|error| io(&error))?;
         let start = read_start(&mut file).map_err(|error| io(&error))?;
         let (format, header) = if start.starts_with(b"PGDMP") {
-            let header = Header::read(&start).ok_or_else(|| damaged(path, "it is cut off in its header"))?;
+            let (header, _) = Header::read(&start).ok_or_else(|| damaged(path, "it is cut off in its header"))?;
             (Format::Custom, Some(header))
         } else if start.is_empty() {
             return Err(damaged(path, "it is empty"));
@@ -222,7 +230,8 @@ impl Archive {
 }
 
 impl Header {
-    fn read(start: &[u8]) -> Option<Header> {
+    /// The header, and what comes after it.
+    pub(super) fn read(start: &[u8]) -> Option<(Header, Bytes<'_>)> {
         let mut bytes = Bytes(start.strip_prefix(b"PGDMP")?);
         let version = (bytes.byte()?, bytes.byte()?);
         let _revision = bytes.byte()?;
@@ -238,12 +247,13 @@ impl Header {
         for _ in 0..7 {
             bytes.int(size)?;
         }
-        Some(Header {
+        let header = Header {
             version,
             database: bytes.text(size)?,
             server: bytes.text(size)?,
             pg_dump: bytes.text(size)?,
-        })
+        };
+        Some((header, bytes))
     }
 
     /// The major version of the `pg_dump` that wrote it, 0 when it says none.
@@ -253,8 +263,8 @@ impl Header {
     }
 }
 
-/// Reads the parts of a header; `None` at its end.
-struct Bytes<'a>(&'a [u8]);
+/// Reads the parts of an archive; `None` at its end.
+pub(super) struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
     fn byte(&mut self) -> Option<u8> {
@@ -264,7 +274,7 @@ impl Bytes<'_> {
     }
 
     /// A sign and then the bytes of a number, the lowest first.
-    fn int(&mut self, size: usize) -> Option<i64> {
+    pub(super) fn int(&mut self, size: usize) -> Option<i64> {
         let negative = self.byte()? != 0;
         if size > 8 {
             return None;
@@ -276,17 +286,21 @@ impl Bytes<'_> {
         Some(if negative { number.wrapping_neg() } else { number })
     }
 
-    /// A length and that many bytes; a length below zero is no text.
     fn text(&mut self, size: usize) -> Option<String> {
+        Some(self.text_or_none(size)?.unwrap_or_default())
+    }
+
+    /// A length and that many bytes; a length below zero is no text.
+    pub(super) fn text_or_none(&mut self, size: usize) -> Option<Option<String>> {
         let Ok(length) = usize::try_from(self.int(size)?) else {
-            return Some(String::new());
+            return Some(None);
         };
         if length > self.0.len() {
             return None;
         }
         let (text, rest) = self.0.split_at(length);
         self.0 = rest;
-        Some(String::from_utf8_lossy(text).into_owned())
+        Some(Some(String::from_utf8_lossy(text).into_owned()))
     }
 }
 

@@ -65,6 +65,8 @@ pub(super) fn command(program: &Path) -> Command {
     command
         .env("LC_ALL", "C")
         .env_remove("PGCLIENTENCODING")
+        // Those that connect get it with the rest of the session's environment.
+        .env_remove("PGPASSWORD")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command

@@ -183,9 +183,20 @@ impl Load {
         }
         match class(statement.text(), &error) {
             "already exists" => error.with_hint("restore into an empty database"),
+            "missing object" if in_function(&error) => error.with_hint(
+                "this is a fault of the database and not of the dump: a restore has no search_path, and the body of that \
+                 function names something without its schema. Name the schema there, or give the function its own path \
+                 (ALTER FUNCTION ... SET search_path), and dump again",
+            ),
             _ => error.with_hint("mend what the server names, or pass over errors (-x) to see all of them"),
         }
     }
+}
+
+/// Whether a function was at work when the server met the error.
+fn in_function(error: &Error) -> bool {
+    let context = error.server().and_then(|server| server.context.as_deref());
+    context.is_some_and(|context| context.contains("function"))
 }
 
 /// A statement that may fail in one way without harm, because what it makes is there already or is of no account.

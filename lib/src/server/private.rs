@@ -244,6 +244,7 @@ fn process(directory: &Path, file: &str) -> Option<Pid> {
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
     let arguments = Command::new("ps")
         .args(["-o", "args=", "-p", &pid.to_string()])
+        .env_remove("PGPASSWORD")
         .output()
         .ok()?;
     let ours = String::from_utf8_lossy(&arguments.stdout).contains(&*directory.to_string_lossy());

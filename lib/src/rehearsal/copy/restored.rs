@@ -34,6 +34,20 @@ impl Flow<'_> {
         }
     }
 
+    /// A test server of another version plans and locks otherwise.
+    fn tell_version(&self, major: u32, test: &Target) -> Result<()> {
+        let Some(beside) = maintenance(test, self.run) else {
+            return Ok(());
+        };
+        let found = beside.server_version();
+        if found.major() != major {
+            self.run.emit(Event::Warning(format!(
+                "the server of the copy is PostgreSQL {found} and production's {major}: locks and times may be others there"
+            )));
+        }
+        Ok(())
+    }
+
     pub(super) fn by_restore(&mut self, source: Source<'_>, backup: Option<&Path>, test: &Target) -> Result<Restored> {
         let (options, run) = (self.options, self.run);
         let Source {
@@ -81,11 +95,13 @@ impl Flow<'_> {
                 file
             }
         };
+        let major = production.server_version().major();
         production.rollback();
         drop(production);
 
         let what = if backup.is_some() { "the backup" } else { "the dump" };
         self.phase(format!("restore {what} into {}", shown(COPY, options.test.as_ref())))?;
+        self.tell_version(major, test)?;
         prepare(test, like, options.overwrite, run)?;
         let restore_options = RestoreOptions {
             exclude_schemas: options.exclude_schemas.clone(),
