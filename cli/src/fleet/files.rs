@@ -39,7 +39,11 @@ impl Fleet {
                     ));
                 }
             }
-            let made = DirBuilder::new().recursive(true).mode(0o700).create(directory).and_then(|()| directory.canonicalize());
+            let made = DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .and_then(|()| directory.canonicalize());
             let directory = made.map_err(|error| {
                 Error::io(format!("cannot make the directory \"{}\"", directory.display()), &error)
                     .with_kind(ErrorKind::Usage)
