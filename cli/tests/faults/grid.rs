@@ -262,7 +262,9 @@ impl Known {
         }
         let expected = match fault.signal() {
             Some(signal) if !fault.kills() => vec![128 + signal.as_raw()],
-            _ => vec![1, 7],
+            // What a Python delta started has failed, as it says.
+            _ if self.scenario.has_python() => vec![1, 6, 7],
+            _ => vec![6, 7],
         };
         if !expected.contains(&code) {
             return wrong("another exit code");

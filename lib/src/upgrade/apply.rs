@@ -309,6 +309,7 @@ impl<'a> Application<'a> {
         self.fresh_session()?;
         let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
         let at_work = at_work_in_transaction(&self.options.table);
+        let is_ours = self.lock.is_ours();
         let together = self.options.single_transaction;
         let total = steps.len();
         let mut durations = Vec::new();
@@ -323,9 +324,13 @@ impl<'a> Application<'a> {
             .unwrap_or_default();
         // Read write and read committed, whatever the role's or the database's defaults are.
         let begun = connection.batch(&format!(
-            "begin isolation level read committed, read write; {first}; {at_work}; select pg_catalog.txid_current()"
+            "begin isolation level read committed, read write; {first}; {at_work}; select pg_catalog.txid_current(), {is_ours}"
         ))?;
         let transaction = text(begun.value(0, 0));
+        if begun.value(0, 1) != Some("t") {
+            connection.rollback();
+            return Err(Lock::lost());
+        }
         let mut row = None;
         for (index, prepared) in steps.iter().enumerate() {
             let step_begun = Instant::now();

@@ -16,6 +16,8 @@ pub(crate) struct Lock {
     connection: Connection,
     key: i64,
     held: bool,
+    // What the server itself calls this session: a pooler tells another number in its handshake.
+    process: String,
 }
 
 impl Lock {
@@ -27,6 +29,7 @@ impl Lock {
             connection,
             key: key(table),
             held: false,
+            process: String::new(),
         };
         let begun = Instant::now();
         let mut told = None;
@@ -41,6 +44,8 @@ impl Lock {
             let busy = if lock.held {
                 // A run that was killed may have left the server at work, even in its COMMIT.
                 let Some(left) = lock.holder(work_key(table))? else {
+                    let own = lock.connection.query("select pg_backend_pid()::text", &[])?;
+                    lock.process = own.value(0, 0).unwrap_or_default().to_owned();
                     return Ok(lock);
                 };
                 format!("a run of pum that is gone left the server at work in {target}: {left}")
@@ -118,6 +123,29 @@ impl Lock {
             format!("{target} leads to two databases: the lock was taken in one, and the next session came to another"),
         )
         .with_hint("name one server: several hosts, a name with several addresses, or a fail-over are behind it"))
+    }
+
+    /// An expression that is true in any session while the lock is ours. Who says first that he is at work, and asks then,
+    /// cannot be overlooked by a run that took the lock when this session was lost.
+    pub(super) fn is_ours(&self) -> String {
+        let (class, object) = halves(self.key);
+        let own = format!("{}::pg_catalog.int4", self.process);
+        format!(
+            "exists (select from pg_catalog.pg_locks l where l.pid operator(pg_catalog.=) {own} and l.granted \
+             and l.locktype operator(pg_catalog.=) 'advisory'::pg_catalog.text \
+             and l.mode operator(pg_catalog.=) 'ExclusiveLock'::pg_catalog.text \
+             and l.classid operator(pg_catalog.=) '{class}'::pg_catalog.oid \
+             and l.objid operator(pg_catalog.=) '{object}'::pg_catalog.oid)"
+        )
+    }
+
+    /// What is to be said when it is not.
+    pub(super) fn lost() -> Error {
+        Error::new(
+            ErrorKind::ConnectionLost,
+            "the session with the lock on the upgrades table is lost",
+        )
+        .with_hint("run pum again: it goes on from here")
     }
 
     /// The lock's own session, for reading.

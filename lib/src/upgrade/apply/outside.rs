@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::super::lock::at_work;
+use super::super::lock::{Lock, at_work};
 use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -28,7 +28,10 @@ impl Application<'_> {
         let connection = self.connection.as_mut().ok_or_else(no_session)?;
         let settings = settings_outside(connection, milliseconds) + &prepared.limit("set");
         let [begin_work, end_work] = at_work(table);
-        connection.execute(&format!("{settings}; {begin_work}"))?;
+        let ours = connection.batch(&format!("{settings}; {begin_work}; select {}", self.lock.is_ours()))?;
+        if ours.value(0, 0) != Some("t") {
+            return Err(Lock::lost());
+        }
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
