@@ -47,7 +47,8 @@ impl Contract {
             return Ok(None);
         }
         let plan = Plan::new(&Deltas::read(&options.directories)?, &history, options.max_version)?;
-        if !plan.steps.is_empty() {
+        // Scripts around all deltas are no part of what can be due alone.
+        if plan.steps.iter().any(|step| step.delta().is_some()) {
             return Ok(None);
         }
         let upgraded = self.upgraded()?;

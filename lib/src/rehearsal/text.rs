@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::contract::Contract;
 use super::crash::CrashPoint;
 use super::evidence::{Evidence, HeldLock, KeepsOut, Place, Prediction, TableChange, Wait, Waiter};
+use crate::hazard::Effect;
 use crate::report::escape::escape;
 use crate::report::page::thousands;
 
@@ -174,10 +175,12 @@ fn waits(text: &mut String, evidence: &Evidence) {
 fn predictions(text: &mut String, evidence: &Evidence) {
     let told = |(prediction, cost): (&Prediction, Option<u64>)| {
         let seen = match (prediction.seen, cost) {
+            // What is lost is lost however long it took.
+            (Some(true), _) if prediction.effects == [Effect::LosesData] => "seen on the copy".to_owned(),
             (Some(true), Some(cost)) => format!("seen on the copy for {}", lasted(cost)),
             (Some(true), None) => "seen on the copy".to_owned(),
             (Some(false), _) => "not seen on the copy".to_owned(),
-            (None, _) => "nothing to see".to_owned(),
+            (None, _) => "nothing of it can be held against the copy".to_owned(),
         };
         format!(
             "{}: {}, {seen}:\n  {:13}   {}",

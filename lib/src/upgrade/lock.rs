@@ -106,8 +106,8 @@ impl Lock {
     /// Makes sure that another session is on the database of the lock: a name can lead to several servers.
     ///
     /// # Errors
-    /// It is on another, where nothing would be locked.
-    pub(crate) fn guards(&self, other: &mut Connection) -> Result<()> {
+    /// It is on another, where nothing would be locked; or the lock is lost.
+    pub(crate) fn guards(&mut self, other: &mut Connection) -> Result<()> {
         // Qualified: it may be a session for scripts.
         let rows = other.query(
             "select pg_catalog.pg_try_advisory_lock($1::pg_catalog.int8)::pg_catalog.text",
@@ -117,6 +117,8 @@ impl Lock {
             return Ok(());
         }
         let _ = other.uncancelled(&format!("select pg_catalog.pg_advisory_unlock({})", self.key));
+        // It can also be had because its own session is lost by now.
+        self.still_held()?;
         let target = other.target();
         Err(Error::new(
             ErrorKind::Refused,

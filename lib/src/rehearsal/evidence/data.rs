@@ -22,6 +22,8 @@ pub(crate) struct Data {
 
 #[derive(Debug)]
 struct Table {
+    /// The table's own, whatever its columns are called.
+    oid: String,
     rows: u64,
     columns: BTreeMap<String, Column>,
     /// The columns of each row together; to be compared where both sides have the same columns.
@@ -30,6 +32,8 @@ struct Table {
 
 #[derive(Debug, PartialEq)]
 struct Column {
+    /// Its number in the table: a column that has the name of another is not that one.
+    number: String,
     values: u64,
     hash: String,
 }
@@ -37,7 +41,9 @@ struct Column {
 /// What a table is asked.
 struct Question {
     table: String,
-    columns: Vec<String>,
+    oid: String,
+    /// Their names and numbers.
+    columns: Vec<(String, String)>,
 }
 
 impl Question {
@@ -47,7 +53,7 @@ impl Question {
         let columns = self.columns.iter().enumerate();
         let hashes: Vec<String> = columns
             .clone()
-            .map(|(number, column)| {
+            .map(|(number, (column, _))| {
                 let column = quote_identifier(column);
                 format!(
                     "case when t.{column} is null then null \
@@ -164,13 +170,26 @@ fn change(name: &str, before: Option<&Table>, after: Option<&Table>) -> Option<T
         return Some(change);
     };
     for (name, column) in &before.columns {
-        match after.columns.get(name) {
+        let same_table = before.oid == after.oid;
+        let now = match after.columns.get(name) {
+            Some(now) if !same_table || now.number == column.number => Some((name, now)),
+            // Renamed, or gone and another has its name.
+            _ => after
+                .columns
+                .iter()
+                .find(|(_, now)| same_table && now.number == column.number),
+        };
+        match now {
             None => {
                 change.loses |= column.values > 0;
                 change.columns_dropped.push((name.clone(), column.values));
             }
             // Other rows have other sums, which says nothing about those that stayed.
-            Some(other) if other != column && before.rows == after.rows => change.columns_changed.push(name.clone()),
+            Some((name, other))
+                if (&other.hash, other.values) != (&column.hash, column.values) && before.rows == after.rows =>
+            {
+                change.columns_changed.push(name.clone());
+            }
             Some(_) => {}
         }
     }
@@ -199,7 +218,7 @@ fn open(target: &Target, run: &Run) -> Result<Connection> {
 
 fn questions(connection: &mut Connection, upgrades: &TableName) -> Result<Vec<Question>> {
     let rows = connection.query(
-        "select format('%I.%I', n.nspname, c.relname), a.attname from pg_class c \
+        "select format('%I.%I', n.nspname, c.relname), a.attname, a.attnum::text, c.oid::text from pg_class c \
          join pg_namespace n on n.oid = c.relnamespace \
          left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped \
          where c.relkind = 'r' and c.relpersistence <> 't' and n.nspname !~ '^pg_' and n.nspname <> 'information_schema' \
@@ -214,11 +233,12 @@ fn questions(connection: &mut Connection, upgrades: &TableName) -> Result<Vec<Qu
         if questions.last().is_none_or(|last| last.table != row.text(0)) {
             questions.push(Question {
                 table: row.text(0).to_owned(),
+                oid: row.text(3).to_owned(),
                 columns: Vec::new(),
             });
         }
         if let (Some(question), Some(column)) = (questions.last_mut(), row.value(1)) {
-            question.columns.push(column.to_owned());
+            question.columns.push((column.to_owned(), row.text(2).to_owned()));
         }
     }
     Ok(questions)
@@ -263,14 +283,16 @@ fn work(
             Ok(rows) => {
                 let text = |column| rows.value(0, column).unwrap_or_default();
                 let number = |column| text(column).parse().unwrap_or(0);
-                let columns = question.columns.iter().enumerate().map(|(place, name)| {
+                let columns = question.columns.iter().enumerate().map(|(place, (name, attribute))| {
                     let column = Column {
+                        number: attribute.clone(),
                         values: number(2 + 2 * place),
                         hash: text(3 + 2 * place).to_owned(),
                     };
                     (name.clone(), column)
                 });
                 let table = Table {
+                    oid: question.oid.clone(),
                     rows: number(0),
                     together: text(1).to_owned(),
                     columns: columns.collect(),

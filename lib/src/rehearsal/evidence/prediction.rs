@@ -10,6 +10,9 @@ use crate::hazard::{Effect, Hazards};
 /// From how long on a lock that nothing foresaw is told, in milliseconds.
 const LONG: u64 = 50;
 
+/// The rule whose statements lose values, not rows or columns.
+const OVERWRITES: &str = "update-without-where";
+
 /// What the static reading says of a statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -63,7 +66,7 @@ impl Evidence {
             let seen = hazard
                 .effects
                 .iter()
-                .any(|effect| self.saw(*effect, &by, hazard.relation.as_deref()));
+                .any(|effect| self.saw(*effect, &by, hazard.relation.as_deref(), &hazard.rule));
             predictions.push(Prediction {
                 rule: hazard.rule.to_owned(),
                 relation: hazard.relation,
@@ -83,7 +86,7 @@ impl Evidence {
         self.unforeseen = self.unforeseen();
     }
 
-    fn saw(&self, effect: Effect, by: &Place, relation: Option<&str>) -> bool {
+    fn saw(&self, effect: Effect, by: &Place, relation: Option<&str>, rule: &str) -> bool {
         let here = |place: &Place| place.step == by.step && place.statement == by.statement;
         let locks = |keeps_out: KeepsOut| {
             self.locks
@@ -104,10 +107,10 @@ impl Evidence {
             Effect::BlocksWriters => locks(KeepsOut::Writers),
             Effect::Rewrites => self.rewrites.iter().any(|rewrite| here(&rewrite.by)),
             Effect::Scans => self.scans.iter().any(|scan| here(&scan.by)),
-            Effect::LosesData => self
-                .data
-                .iter()
-                .any(|change| change.loses && relation.is_none_or(|relation| bare(relation) == bare(&change.table))),
+            Effect::LosesData => self.data.iter().any(|change| {
+                let overwritten = rule == OVERWRITES && !change.columns_changed.is_empty();
+                (change.loses || overwritten) && relation.is_none_or(|relation| bare(relation) == bare(&change.table))
+            }),
         }
     }
 
@@ -148,7 +151,7 @@ impl Evidence {
             self.predictions.iter().any(|prediction| {
                 prediction.by.step == by.step
                     && prediction.by.statement == by.statement
-                    && (prediction.effects.contains(&effect) || prediction.effects.is_empty())
+                    && prediction.effects.contains(&effect)
             })
         };
         let rewrites = self.rewrites.iter().map(|rewrite| Unforeseen {

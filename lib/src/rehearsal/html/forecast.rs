@@ -13,10 +13,10 @@ pub(super) struct Estimate {
     pub(super) meaning: String,
 }
 
-/// Nothing, when nothing was measured.
+/// Nothing, when nothing was measured, or only of a part of production's rows.
 pub(super) fn estimates(contract: &Contract) -> Vec<Estimate> {
     let evidence = &contract.evidence;
-    if evidence.steps.is_empty() {
+    if evidence.steps.is_empty() || contract.copy.lacks().is_some() {
         return Vec::new();
     }
     let wal = evidence.wal_bytes();

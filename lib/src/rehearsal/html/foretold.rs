@@ -81,7 +81,7 @@ impl Hazard {
         let (class, seen) = match prediction.seen {
             Some(true) => ("readers", "seen on the copy"),
             Some(false) => ("changes", "not seen on the copy"),
-            None => ("writers", "nothing to see"),
+            None => ("writers", "not comparable"),
         };
         Hazard {
             rule: escape(&prediction.rule),

@@ -19,6 +19,7 @@ pub(super) struct Verdict {
     pub(super) title: &'static str,
     pub(super) lead: String,
     /// Tables that lose data, each in a sentence.
+    pub(super) of_a_part: bool,
     pub(super) lost: Vec<String>,
     pub(super) more_lost: usize,
     /// What came of killing the upgrade and running it again, where it is otherwise.
@@ -89,6 +90,7 @@ impl Verdict {
             clean: contract.clean,
             title,
             lead: format!("{nothing}{}", lead.trim_start()),
+            of_a_part: contract.copy.lacks().is_some(),
             lost: losses.iter().take(NAMED).copied().map(change).collect(),
             more_lost: losses.len().saturating_sub(NAMED),
             more_crashed: crashed.len().saturating_sub(NAMED),
