@@ -66,7 +66,7 @@ impl Evidence {
             let seen = hazard
                 .effects
                 .iter()
-                .any(|effect| self.saw(*effect, &by, hazard.relation.as_deref(), &hazard.rule));
+                .any(|effect| self.saw(*effect, &by, hazard.relation.as_deref(), hazard.rule));
             predictions.push(Prediction {
                 rule: hazard.rule.to_owned(),
                 relation: hazard.relation,
