@@ -441,7 +441,8 @@ fn timeouts_of_a_role_break_no_copy() {
     execute(
         &server().target("postgres"),
         "create role hurried login createdb replication;
-         alter role hurried set statement_timeout = '1ms'; alter role hurried set lock_timeout = '1ms';
+         -- pg_restore asks one short question before it sets its own.
+         alter role hurried set statement_timeout = '20ms'; alter role hurried set lock_timeout = '1ms';
          alter role hurried set idle_in_transaction_session_timeout = '1ms'",
     );
     let production = Production::owned_by("hurried", "hurried");
