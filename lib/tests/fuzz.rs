@@ -89,10 +89,15 @@ fn near(input: &[u8], other: &[u8], rng: &mut TestRng) -> Vec<u8> {
 #[test]
 fn what_must_hold_holds_near_the_corpus() {
     let seconds = std::env::var("PUM_FUZZ_SECONDS").map_or(5.0, |text| text.parse().expect("a number of seconds"));
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (name, holds) in inputs::TARGETS {
-        let mut paths: Vec<_> = fs::read_dir(corpus.join(name))
-            .unwrap()
+        let mut directories = vec![root.join("fuzz/corpus").join(name)];
+        if name == "script" {
+            directories.push(root.join("examples/water/deltas"));
+        }
+        let mut paths: Vec<_> = directories
+            .iter()
+            .flat_map(|directory| fs::read_dir(directory).unwrap())
             .map(|entry| entry.unwrap().path())
             .collect();
         paths.sort();

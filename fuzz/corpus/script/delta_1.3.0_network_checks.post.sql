@@ -1,1 +1,0 @@
-alter table water.customer validate constraint customer_contact_check;
