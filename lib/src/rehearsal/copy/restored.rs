@@ -27,6 +27,18 @@ impl Flow<'_> {
         }
     }
 
+    pub(super) fn restore_options(&self) -> RestoreOptions {
+        let options = self.options;
+        RestoreOptions {
+            exclude_schemas: options.exclude_schemas.clone(),
+            ignore_errors: options.ignore_restore_errors,
+            jobs: self.jobs(),
+            pg_restore: options.pg_restore.clone(),
+            into_existing: true,
+            ..RestoreOptions::default()
+        }
+    }
+
     pub(in crate::rehearsal) fn jobs(&self) -> usize {
         match self.options.jobs {
             0 => std::thread::available_parallelism().map_or(1, usize::from).min(4),
@@ -35,7 +47,7 @@ impl Flow<'_> {
     }
 
     /// A test server of another version plans and locks otherwise.
-    fn tell_version(&self, major: u32, test: &Target) -> Result<()> {
+    pub(super) fn tell_version(&self, major: u32, test: &Target) -> Result<()> {
         let Some(beside) = maintenance(test, self.run) else {
             return Ok(());
         };
@@ -103,14 +115,7 @@ impl Flow<'_> {
         self.phase(format!("restore {what} into {}", shown(COPY, options.test.as_ref())))?;
         self.tell_version(major, test)?;
         prepare(test, like, options.overwrite, run)?;
-        let restore_options = RestoreOptions {
-            exclude_schemas: options.exclude_schemas.clone(),
-            ignore_errors: options.ignore_restore_errors,
-            jobs: self.jobs(),
-            pg_restore: options.pg_restore.clone(),
-            into_existing: true,
-            ..RestoreOptions::default()
-        };
+        let restore_options = self.restore_options();
         let total = if options.schema_only { 0 } else { like.sizes.database };
         let restored = growing(test, total, run, |run| {
             restore_dump(&file, backup.is_none(), test, &restore_options, run)

@@ -18,7 +18,7 @@ use super::database::prepare;
 use super::restored::{analyze, populate, populated};
 use super::{Flow, Source};
 use crate::connection::{Connection, quote_identifier, quote_literal};
-use crate::dump::{RestoreOptions, Restored, Selection, Stage, dump_for_copy, restore_stage};
+use crate::dump::{Restored, Selection, Stage, dump_for_copy, restore_stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::TableName;
 use crate::rehearsal::{COPY, shown};
@@ -210,14 +210,7 @@ impl Flow<'_> {
 
         self.phase(format!("restore the dump into {}", shown(COPY, options.test.as_ref())))?;
         prepare(test, like, options.overwrite, run)?;
-        let restore_options = RestoreOptions {
-            exclude_schemas: options.exclude_schemas.clone(),
-            ignore_errors: options.ignore_restore_errors,
-            jobs: self.jobs(),
-            pg_restore: options.pg_restore.clone(),
-            into_existing: true,
-            ..RestoreOptions::default()
-        };
+        let restore_options = self.restore_options();
         let mut restored = restore_stage(&file, Stage::UntilRows, true, test, &restore_options, run)?;
 
         self.phase(format!("copy {sample} of the rows of {} large tables", large.len()))?;
