@@ -209,6 +209,7 @@ impl Flow<'_> {
         let views = populated(&mut production, &options.exclude_schemas)?;
 
         self.phase(format!("restore the dump into {}", shown(COPY, options.test.as_ref())))?;
+        self.tell_version(production.server_version().major(), test)?;
         prepare(test, like, options.overwrite, run)?;
         let restore_options = self.restore_options();
         let mut restored = restore_stage(&file, Stage::UntilRows, true, test, &restore_options, run)?;
