@@ -113,10 +113,11 @@ fn a_rehearsal_in_a_file_is_carried_out() {
     };
     assert_eq!(still(&again), Ok(()));
     assert!(carried_out().is_none());
-    let mut otherwise = vec![again.clone(), again.clone(), again.clone(), again.clone()];
+    let mut otherwise = vec![again.clone(); 5];
     otherwise[0].crash = true;
     otherwise[1].schema_only = true;
     otherwise[2].exclude_schemas = vec!["x".to_owned()];
+    otherwise[4].sample = Some("5%".parse().unwrap());
     otherwise[3].upgrade.max_version = Some("1.1.0".parse().unwrap());
     for options in &otherwise {
         let refused = (
@@ -147,6 +148,11 @@ fn a_rehearsal_in_a_file_is_carried_out() {
     );
     // What was carried out can be looked at again.
     assert!(carried_out().unwrap().same());
+    // Scripts around all deltas are nothing that is due.
+    let after_all = town.directory.path().join("deltas/post-all.sql");
+    write(&after_all, "select 1;\n");
+    assert!(carried_out().unwrap().same());
+    std::fs::remove_file(&after_all).unwrap();
     execute(&town.production, "alter table t add by_hand int");
     assert!(!carried_out().unwrap().same());
     let later = town.directory.path().join("deltas/delta_1.2.0_more.sql");

@@ -23,6 +23,7 @@ impl Contract {
         let same = self.left_out == asked.left_out
             && self.max_version == asked.max_version
             && self.copy.schema_only == options.schema_only
+            && self.copy.sampled.as_ref().map(|sampled| sampled.sample) == options.sample
             && self.crashes.is_some() == options.crash;
         if !same {
             return Err(
