@@ -92,6 +92,46 @@ fn a_lock_that_is_gone_at_the_end_of_its_statement_is_seen() {
 }
 
 #[test]
+fn a_lock_by_a_text_that_cannot_be_read_is_unforeseen() {
+    let found = evidence(
+        "evidence_unread",
+        "do $$ begin execute 'lock ' || 'table t in access exclusive mode'; perform pg_sleep(0.4); end $$;\n",
+    );
+    assert_eq!(found.predictions[0].rule, "unread");
+    let unforeseen: Vec<_> = found.unforeseen.iter().map(|seen| &*seen.relation).collect();
+    assert_eq!(unforeseen, ["public.t"], "{:?}", found.predictions);
+}
+
+#[test]
+fn a_column_whose_name_another_takes_is_lost_all_the_same() {
+    let found = evidence(
+        "evidence_reused",
+        "alter table t rename b to b_old;\nalter table t add b text;\nalter table t drop b_old;\n",
+    );
+    let change = found.data.iter().find(|change| change.table == "public.t").unwrap();
+    assert_eq!(change.columns_dropped, [("b".to_owned(), 20_000)]);
+    assert!(change.loses && change.columns_changed.is_empty(), "{change:?}");
+    let told = found.predictions.iter().find(|told| told.rule == "ban-drop-column");
+    assert_eq!(told.unwrap().seen, Some(true));
+}
+
+#[test]
+fn a_column_with_another_name_is_not_lost() {
+    let found = evidence("evidence_renamed", "alter table t rename b to name;\n");
+    assert!(found.data.is_empty(), "{:?}", found.data);
+}
+
+#[test]
+fn values_that_a_forgotten_where_overwrites_are_seen() {
+    let found = evidence("evidence_overwritten", "update t set b = 'none';\n");
+    let told = found
+        .predictions
+        .iter()
+        .find(|told| told.rule == "update-without-where");
+    assert_eq!(told.unwrap().seen, Some(true), "{:?}", found.data);
+}
+
+#[test]
 fn a_lock_is_held_until_its_transaction_ends() {
     let found = evidence("evidence_commit", "create index on t (a);\nselect pg_sleep(0.4);\n");
     let lock = found.locks.iter().find(|lock| lock.relation == "public.t").unwrap();

@@ -197,7 +197,8 @@ fn change(name: &str, before: Option<&Table>, after: Option<&Table>) -> Option<T
     let permuted = same_columns
         && before.rows == after.rows
         && before.together != after.together
-        && change.columns_changed.is_empty();
+        && change.columns_changed.is_empty()
+        && change.columns_dropped.is_empty();
     if permuted {
         // Every column has the values that it had, in other rows.
         change.columns_changed.extend(before.columns.keys().cloned());
