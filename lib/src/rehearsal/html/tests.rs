@@ -5,7 +5,7 @@ use super::*;
 use crate::rehearsal::Sampled;
 use crate::rehearsal::contract::ContractStep;
 use crate::rehearsal::crash::CrashPoint;
-use crate::rehearsal::evidence::{HeldLock, Rewrite};
+use crate::rehearsal::evidence::{HeldLock, Rewrite, TableChange};
 
 fn contract(steps: usize) -> Contract {
     let names = (1..=steps).map(|number| {
@@ -120,6 +120,7 @@ fn how_it_was_copied_is_told() {
     contract.copy.method = CopyMethod::Physical;
     let html = contract.to_html(&HtmlOptions::default());
     assert!(html.contains("with pg_basebackup") && !html.contains("<li>Bloat: "));
+    assert!(html.contains("Forecast for production"));
     contract.copy.method = CopyMethod::Restore;
     contract.copy.schema_only = true;
     let html = contract.to_html(&HtmlOptions::default());
@@ -136,6 +137,21 @@ fn how_it_was_copied_is_told() {
     assert!(html.contains("dumped and restored with a sample of the rows of large tables"));
     assert!(
         html.contains("<b>Warning</b> the copy has a sample of 0.5% of the rows of large tables (500 rows of 3 tables")
+    );
+    // What a part of the rows took and lost is no figure of production.
+    assert!(!html.contains("Forecast for production"));
+    contract.evidence.data = vec![TableChange {
+        table: "public.a".to_owned(),
+        rows_before: Some(500),
+        rows_after: Some(400),
+        columns_changed: Vec::new(),
+        columns_dropped: Vec::new(),
+        loses: true,
+    }];
+    assert!(
+        contract
+            .to_html(&HtmlOptions::default())
+            .contains("production loses more")
     );
 }
 
