@@ -34,7 +34,7 @@ use proxy::Point;
 use scenario::{SCENARIOS, Scenario};
 
 /// How many points a plain `cargo test` tries.
-const SAMPLE: usize = 60;
+const SAMPLE: usize = 36;
 /// How many the full form tries.
 const FULL: usize = 2_400;
 const WORKERS: usize = 3;
