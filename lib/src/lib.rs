@@ -145,6 +145,7 @@ pub use hazard::{Effect, HAZARD_RULES, Hazard, HazardRule, Hazards, hazards};
 pub use history::{Entry, History, TableName};
 pub use preflight::{Concern, NotSeen, Preflight, PreflightOptions, Severity, preflight};
 pub use programs::{fetch_programs, find_program, program_version};
+pub use python::PYTHON_DELTA_FILES;
 pub use rehearsal::evidence::{
     Evidence, HeldLock, KeepsOut, Place, Prediction, Rewrite, Scan, SequenceChange, StatementEvidence, StepEvidence,
     TableChange, Unforeseen, Wait, Waiter,
@@ -155,7 +156,7 @@ pub use rehearsal::{
 };
 pub use report::{Count, HtmlOptions, LeftOut, NotCounted, Report, Side, TextOptions};
 pub use rows::MoreRows;
-pub use run::{Cancel, Event, Run};
+pub use run::{Cancel, Event, PythonCall, Run};
 pub use script::{Script, Statement, Statements, Value, Variables};
 pub use server::{Server, ServerOptions};
 pub use target::Target;

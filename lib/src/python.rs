@@ -15,7 +15,7 @@ use serde_json::{Value as Json, json};
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::programs::in_path;
-use crate::run::{Event, Run};
+use crate::run::{Event, PythonCall, Run};
 use crate::script::{Value, Variables};
 use crate::server;
 use crate::supervise::supervise;
@@ -24,8 +24,9 @@ use crate::target::service_files;
 #[cfg(test)]
 mod tests;
 
-/// What the runner needs, and what deltas import when their Python has no pum.
-const FILES: [(&str, &str); 7] = [
+/// The runner of Python deltas, what it needs, and what deltas import when their Python has no pum: names and texts. Also for
+/// programs that are Python themselves, see [`Run::python_deltas_by`](crate::Run::python_deltas_by).
+pub const PYTHON_DELTA_FILES: [(&str, &str); 7] = [
     ("run_delta.py", include_str!("python/run_delta.py")),
     ("pum_version.py", include_str!("python/pum_version.py")),
     (
@@ -107,6 +108,18 @@ pub(crate) struct PythonDelta<'a> {
 pub(crate) fn run_python_delta(delta: &PythonDelta<'_>, connection: &Connection, run: &Run) -> Result<()> {
     let directory = PrivateDirectory::create()?;
     let (service, environment) = reach(connection, &directory)?;
+    if let Some(python) = run.python() {
+        let call = PythonCall {
+            request: request(delta, &service)?.to_string(),
+            environment,
+        };
+        let outcome = python(call)?.and_then(|text| serde_json::from_str::<Outcome>(&text).ok());
+        run.go_on()?;
+        let name = file_name(delta.path);
+        let broken_off = || Error::new(ErrorKind::Program, format!("{name} was broken off before it was finished"));
+        let outcome = outcome.ok_or_else(broken_off)?;
+        return judge(delta.path, &name, Some(outcome), ExitStatus::default(), run);
+    }
     run_in(delta, &directory, &service, &environment, run)
 }
 
@@ -205,12 +218,7 @@ fn run_in(
     run: &Run,
 ) -> Result<()> {
     directory.write_files()?;
-    let name = delta
-        .path
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
+    let name = file_name(delta.path);
     let outcome = directory.path().join("outcome.json");
     let mut command = Command::new(delta.python.unwrap_or(Path::new("python3")));
     command
@@ -236,6 +244,10 @@ fn run_in(
         .ok()
         .and_then(|text| serde_json::from_slice(&text).ok());
     judge(delta.path, &name, outcome, status, run)
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 fn request(delta: &PythonDelta<'_>, service: &str) -> Result<Json> {
@@ -378,7 +390,7 @@ impl PrivateDirectory {
     }
 
     fn write_files(&self) -> Result<()> {
-        for (name, text) in FILES {
+        for (name, text) in PYTHON_DELTA_FILES {
             self.write(name, text.as_bytes())?;
         }
         let metadata = format!("package/pum-{}.dist-info/METADATA", env!("CARGO_PKG_VERSION"));

@@ -62,6 +62,16 @@ pub enum Event {
 }
 
 type Listener = Arc<dyn Fn(Event) + Send + Sync>;
+type PythonRunner = Arc<dyn Fn(PythonCall) -> Result<Option<String>> + Send + Sync>;
+
+/// A Python delta that somebody else is to run; see [`Run::python_deltas_by`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonCall {
+    /// What `run_delta.py` of [`PYTHON_DELTA_FILES`](crate::PYTHON_DELTA_FILES) reads as its request, in JSON.
+    pub request: String,
+    /// Variables of the environment that lead the delta and its programs to the database; without a value, one to remove.
+    pub environment: Vec<(String, Option<String>)>,
+}
 
 /// One run of pum. It is passed to every operation that takes time; clones are the same run.
 #[derive(Clone)]
@@ -69,6 +79,7 @@ pub struct Run {
     id: uuid::Uuid,
     listener: Listener,
     cancel: Cancel,
+    python: Option<PythonRunner>,
 }
 
 impl Default for Run {
@@ -90,6 +101,7 @@ impl Run {
             id: uuid::Uuid::new_v4(),
             listener: Arc::new(|_| {}),
             cancel: Cancel::default(),
+            python: None,
         }
     }
 
@@ -97,6 +109,28 @@ impl Run {
     pub fn on_event(mut self, listener: impl Fn(Event) + Send + Sync + 'static) -> Run {
         self.listener = Arc::new(listener);
         self
+    }
+
+    /// The same run, cancelled by a handle that is there already, which may be that of other runs too.
+    pub fn cancelled_by(mut self, cancel: &Cancel) -> Run {
+        self.cancel = cancel.clone();
+        self
+    }
+
+    /// The same run with Python deltas run by somebody else than a `python3` of their own: by a program that is Python
+    /// itself. What is called gives the outcome in JSON, as `run_delta.py` of
+    /// [`PYTHON_DELTA_FILES`](crate::PYTHON_DELTA_FILES) does, or none when the delta was broken off.
+    pub fn python_deltas_by(
+        mut self,
+        runner: impl Fn(PythonCall) -> Result<Option<String>> + Send + Sync + 'static,
+    ) -> Run {
+        self.python = Some(Arc::new(runner));
+        self
+    }
+
+    /// Who runs Python deltas, when it is no `python3` of their own.
+    pub(crate) fn python(&self) -> Option<&(dyn Fn(PythonCall) -> Result<Option<String>> + Send + Sync)> {
+        self.python.as_deref()
     }
 
     /// The same run, cancelled with this one, that nobody listens to: for parts that are not worth telling.

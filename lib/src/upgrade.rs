@@ -525,7 +525,8 @@ fn prepare(
                 directory.display()
             )));
         }
-        if let Some(step) = plan.steps.iter().find(|step| step.language() == Language::Python) {
+        let of_python = |step: &&Step| step.language() == Language::Python && run.python().is_none();
+        if let Some(step) = plan.steps.iter().find(of_python) {
             let name = step.path().file_name().unwrap_or_default().to_string_lossy();
             find_python(options.python.as_deref())
                 .map_err(|error| error.within(format_args!("{name} is a Python delta")))?;

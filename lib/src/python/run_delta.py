@@ -78,6 +78,14 @@ def run(request):
     base = delta_base()
     from pum_version import version
 
+    run_classes(request, base, version)
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and not thread.daemon:
+            thread.join()
+
+
+def run_classes(request, base, version):
+    """The work itself, without what concerns the interpreter: pum in Python calls it too."""
     read = {"int": int, "float": float, "str": str}
     variables = {name: read[given["type"]](given["value"]) for name, given in request["variables"].items()}
     current = request["current_db_version"]
@@ -93,9 +101,6 @@ def run(request):
             request["upgrades_table"],
             variables=dict(variables),
         ).run()
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and not thread.daemon:
-            thread.join()
 
 
 def delta_base():
