@@ -53,6 +53,12 @@ const INTERRUPT: u8 = 2;
 /// could not tell), 3 refused, 5 locked by another run, 6 no connection, 7 the outcome is not known, 128 and the number
 /// of the signal that ended the run.
 pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
+    main_as(None, words)
+}
+
+/// The same for a process that is not the command, such as Python's: `itself` are the words that start the command in a
+/// process of its own.
+pub fn main_as(itself: Option<Vec<OsString>>, words: impl IntoIterator<Item = OsString>) -> u8 {
     let pum = match Pum::try_parse_from(arguments::spelled_out(words)) {
         Ok(pum) => pum,
         Err(answer) => return parsing_ended(&answer),
@@ -67,7 +73,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
         Some(Command::Completions(args)) => ended(&terminal, command::completions::run(&args, &terminal)),
         Some(Command::Man(args)) => ended(&terminal, command::man::run(&args, &terminal)),
         Some(command) => match Config::read(pum.config_file.as_deref()) {
-            Ok(config) => in_session(command, Session::new(config, terminal)),
+            Ok(config) => in_session(command, Session::new(config, terminal, itself)),
             Err(error) => ended(&terminal, Err(error)),
         },
     }

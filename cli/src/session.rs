@@ -1,5 +1,6 @@
 //! What every command works with: the configuration, the terminal, the run and the signals that cancel it.
 
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -15,12 +16,14 @@ pub(crate) struct Session {
     pub(crate) config: Config,
     pub(crate) terminal: Arc<Terminal>,
     pub(crate) run: Run,
+    /// The words that start the command once more, where it is not the program of this process.
+    pub(crate) itself: Option<Vec<OsString>>,
     signal: Arc<AtomicI32>,
 }
 
 impl Session {
     /// A session whose events go to the terminal and which Ctrl-C cancels.
-    pub(crate) fn new(config: Config, terminal: Terminal) -> Session {
+    pub(crate) fn new(config: Config, terminal: Terminal, itself: Option<Vec<OsString>>) -> Session {
         let terminal = Arc::new(terminal);
         let listener = Arc::clone(&terminal);
         let run = Run::new().on_event(move |event| listener.event(&event));
@@ -30,6 +33,7 @@ impl Session {
             config,
             terminal,
             run,
+            itself,
             signal,
         }
     }

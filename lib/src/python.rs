@@ -116,7 +116,12 @@ pub(crate) fn run_python_delta(delta: &PythonDelta<'_>, connection: &Connection,
         let outcome = python(call)?.and_then(|text| serde_json::from_str::<Outcome>(&text).ok());
         run.go_on()?;
         let name = file_name(delta.path);
-        let broken_off = || Error::new(ErrorKind::Program, format!("{name} was broken off before it was finished"));
+        let broken_off = || {
+            Error::new(
+                ErrorKind::Program,
+                format!("{name} was broken off before it was finished"),
+            )
+        };
         let outcome = outcome.ok_or_else(broken_off)?;
         return judge(delta.path, &name, Some(outcome), ExitStatus::default(), run);
     }

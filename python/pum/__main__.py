@@ -15,7 +15,7 @@ def main() -> int:
     # The command ends its work in order by itself at Ctrl-C. What was told to be ignored, as by nohup, stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _pum.main(["pum", *sys.argv[1:]])
+    return _pum.main(["pum", *sys.argv[1:]], [sys.executable, "-m", "pum"])
 
 
 if __name__ == "__main__":

@@ -594,7 +594,7 @@ def shown(database: Database) -> str:
 
     >>> import pum
     >>> pum.shown("postgresql+psycopg2://ann:s3cret@db1/water")
-    'user=ann host=db1 dbname=water'
+    'user=ann dbname=water host=db1'
     """
     return _pum.name(given(database))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
 import os
@@ -66,9 +67,7 @@ def _source(name: str, file: str) -> types.ModuleType:
 def _modules() -> Iterator[types.ModuleType]:
     """The runner, with what it and deltas import; afterwards the modules that were there before."""
     names = ["pum_version", "pum_delta"]
-    try:
-        import pkg_resources  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("pkg_resources") is None:
         names.append("pkg_resources")  # newer setuptools have it no longer
     before = {name: sys.modules.get(name) for name in names}
     try:

@@ -4,7 +4,31 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, Final, Optional, TypedDict, Union, final
 
-__all__: list[str]
+__all__ = [
+    "Cancel",
+    "DELTA_FILES",
+    "Plan",
+    "Rehearsal",
+    "Report",
+    "Server",
+    "Snapshot",
+    "__version__",
+    "baseline",
+    "check",
+    "deltas",
+    "dump",
+    "info",
+    "main",
+    "name",
+    "plan",
+    "preflight",
+    "rehearse",
+    "restore",
+    "snapshot",
+    "start_server",
+    "upgrade",
+    "upgrade_rehearsed",
+]
 __version__: Final[str]
 DELTA_FILES: Final[dict[str, str]]
 
@@ -70,7 +94,7 @@ class Server:
     def version(self) -> str: ...
     def stop(self) -> None: ...
 
-def main(words: Sequence[str]) -> int: ...
+def main(words: Sequence[str], itself: Sequence[str]) -> int: ...
 def check(left: _Side, right: _Side, filter: dict[str, Any], watch: _Watch) -> Report: ...
 def snapshot(database: _Database, filter: dict[str, Any], watch: _Watch) -> Snapshot: ...
 def dump(database: _Database, file: Path, options: dict[str, Any], watch: _Watch) -> str: ...

@@ -52,7 +52,7 @@ class Pum:
             ignore_list=self._or("ignore_elements", ignore_list),
             verbose_level=verbose_level,
         )
-        report = checker.report()
+        report = checker.report(self.configs.get("upgrades_table"))
         print("Check...OK" if report.same else "Check...DIFFERENCES FOUND")
         text = report.to_text(verbose_level)
         if output_file:
@@ -172,7 +172,7 @@ class Pum:
         return str(chosen)
 
     def _dirs(self, dirs: Words) -> list[str]:
-        return self._or("delta_dirs", [dirs] if isinstance(dirs, str) else dirs) or self._or("delta_dir", None)
+        return self._or("delta_dirs", [dirs] if isinstance(dirs, str) and dirs else dirs) or self._or("delta_dir", None)
 
     def _program(self, key: str, usual: str) -> str:
         return str(self.configs.get(key) or os.environ.get(key.upper()) or usual)

@@ -73,13 +73,7 @@ fn snapshot(py: Python<'_>, database: Database, filter: options::Filter, watch: 
 }
 
 #[pyfunction]
-fn dump(
-    py: Python<'_>,
-    database: Database,
-    file: PathBuf,
-    options: options::Dump,
-    watch: Watch,
-) -> PyResult<String> {
+fn dump(py: Python<'_>, database: Database, file: PathBuf, options: options::Dump, watch: Watch) -> PyResult<String> {
     let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
     let dumped = work(py, &watch, |run| pum::dump(&target, &file, &options, run))?;
     Ok(json!({
@@ -108,9 +102,15 @@ fn restore(
 fn deltas(py: Python<'_>, directories: Vec<PathBuf>) -> PyResult<String> {
     let found = raised(py, py.detach(|| pum::Deltas::read(&directories)))?;
     let surroundings = |files: Vec<pum::Surrounding>| -> Vec<Value> {
-        files.into_iter().map(|file| step_json(&pum::Step::Surrounding(file))).collect()
+        files
+            .into_iter()
+            .map(|file| step_json(&pum::Step::Surrounding(file)))
+            .collect()
     };
-    let deltas = found.deltas.into_iter().map(|delta| step_json(&pum::Step::Delta(delta)));
+    let deltas = found
+        .deltas
+        .into_iter()
+        .map(|delta| step_json(&pum::Step::Delta(delta)));
     Ok(json!({
         "deltas": deltas.collect::<Vec<_>>(),
         "pre_all": surroundings(found.pre_all),

@@ -16,11 +16,12 @@ use std::io::Write;
 
 use pyo3::prelude::*;
 
-/// The command: the words of the command line, the program's name first, to the exit code.
+/// The command: the words of the command line, the program's name first, to the exit code. `itself` are the words that
+/// start it once more.
 #[pyfunction]
-fn main(py: Python<'_>, words: Vec<OsString>) -> u8 {
+fn main(py: Python<'_>, words: Vec<OsString>, itself: Vec<OsString>) -> u8 {
     py.detach(|| {
-        let code = pum_cli::main(words);
+        let code = pum_cli::main_as(Some(itself), words);
         // Nobody else does: the process is Python's.
         let _ = std::io::stdout().flush();
         code

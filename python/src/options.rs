@@ -17,9 +17,9 @@ impl Database {
     pub(crate) fn target(&self) -> Result<Target> {
         match self {
             Database::Text(text) => Target::new(text),
-            Database::Keywords(words) => Ok(words
-                .iter()
-                .fold(Target::default(), |target, (keyword, value)| target.with(keyword, value))),
+            Database::Keywords(words) => Ok(words.iter().fold(Target::default(), |target, (keyword, value)| {
+                target.with(keyword, value)
+            })),
         }
     }
 }
@@ -47,7 +47,12 @@ pub(crate) struct Filter {
 
 impl Filter {
     pub(crate) fn filter(&self) -> Result<pum::Filter> {
-        let patterns = |words: &[String]| words.iter().map(|word| word.parse()).collect::<Result<Vec<pum::Pattern>>>();
+        let patterns = |words: &[String]| {
+            words
+                .iter()
+                .map(|word| word.parse())
+                .collect::<Result<Vec<pum::Pattern>>>()
+        };
         let table = self.table.as_ref().map(|table| table.parse::<pum::TableName>());
         let mut filter = pum::Filter {
             exclude_schemas: self.exclude_schemas.clone(),
@@ -147,16 +152,17 @@ impl Dump {
                 "directory" => pum::Format::Directory,
                 "plain" => pum::Format::Plain,
                 other => {
-                    return Err(
-                        Error::new(ErrorKind::Usage, format!("{other:?} is no form of a dump"))
-                            .with_hint("the forms are custom, directory, plain"),
-                    );
+                    return Err(Error::new(ErrorKind::Usage, format!("{other:?} is no form of a dump"))
+                        .with_hint("the forms are custom, directory, plain"));
                 }
             },
             jobs: self.jobs,
             exclude_schemas: self.exclude_schemas.clone(),
             compression: self.compression.clone(),
-            lock_timeout: self.lock_timeout.map(|time| seconds("lock_timeout", time)).transpose()?,
+            lock_timeout: self
+                .lock_timeout
+                .map(|time| seconds("lock_timeout", time))
+                .transpose()?,
             pg_dump: self.pg_dump.clone(),
             ..pum::DumpOptions::default()
         })
@@ -231,10 +237,7 @@ impl Expected {
             ("sql", files) => Ok(pum::Expected::Sql(files.to_vec())),
             ("snapshot", [file]) => Ok(pum::Expected::Snapshot(file.clone())),
             ("deltas", _) => Ok(pum::Expected::Deltas),
-            _ => Err(Error::new(
-                ErrorKind::Usage,
-                "the expected database cannot be built so",
-            )),
+            _ => Err(Error::new(ErrorKind::Usage, "the expected database cannot be built so")),
         }
     }
 }

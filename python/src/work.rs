@@ -76,9 +76,9 @@ pub(crate) fn work<T: Send + 'static>(
                 Err(RecvTimeoutError::Disconnected) => return (None, interrupted),
                 // It is cancelled, and what it still tells is nobody's.
                 Ok(Told::Event(_)) if interrupted.is_some() => Ok(()),
-                Ok(Told::Event(event)) => told_as(&event).map_or(Ok(()), |event| {
-                    watch.listener.call1(py, (event.to_string(),)).map(drop)
-                }),
+                Ok(Told::Event(event)) => {
+                    told_as(&event).map_or(Ok(()), |event| watch.listener.call1(py, (event.to_string(),)).map(drop))
+                }
                 Ok(Told::Python(call, answer)) => delta(py, watch, &call, &answer),
                 Err(RecvTimeoutError::Timeout) => Ok(()),
             };
@@ -132,7 +132,9 @@ fn told_as(event: &Event) -> Option<Value> {
             json!({"event": "StepStarted", "number": number, "of": of, "step": step})
         }
         Event::StepFinished { milliseconds } => json!({"event": "StepFinished", "milliseconds": milliseconds}),
-        Event::Progress { done, total, unit } => json!({"event": "Progress", "done": done, "total": total, "unit": unit}),
+        Event::Progress { done, total, unit } => {
+            json!({"event": "Progress", "done": done, "total": total, "unit": unit})
+        }
         Event::Notice(said) => json!({"event": "Notice", "server": server(said)}),
         Event::Output { from, line } => json!({"event": "Output", "source": from, "line": line}),
         Event::Waiting(text) => json!({"event": "Waiting", "text": text}),

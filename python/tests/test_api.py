@@ -54,7 +54,7 @@ def test_a_database_may_be_named_in_many_ways(database: Make) -> None:
     words = parts(conninfo)
     host, name, user = words["host"], words["dbname"], words["user"]
     by_query = f"host={host}&port={words['port']}"
-    named = [
+    named: list[pum.Database] = [
         conninfo,
         f"postgresql:///{name}?user={user}&{by_query}",
         f"postgresql+psycopg2://{user}@/{name}?{by_query}",
@@ -65,8 +65,8 @@ def test_a_database_may_be_named_in_many_ways(database: Make) -> None:
     for one in named:
         assert pum.check(conninfo, one).same, one
     sqlalchemy = pytest.importorskip("sqlalchemy")
-    assert pum.check(conninfo, sqlalchemy.make_url(named[2])).same
-    assert pum.check(conninfo, sqlalchemy.create_engine(named[2])).same
+    assert pum.check(conninfo, sqlalchemy.make_url(str(named[2]))).same
+    assert pum.check(conninfo, sqlalchemy.create_engine(str(named[2]))).same
 
 
 def test_an_object_that_is_no_database_is_refused() -> None:
@@ -75,7 +75,11 @@ def test_an_object_that_is_no_database_is_refused() -> None:
 
 
 def test_a_password_is_never_shown() -> None:
-    for database in ("postgresql://ann:s3cret@127.0.0.1:9/x", {"host": "127.0.0.1", "port": 9, "password": "s3cret"}):
+    named: list[pum.Database] = [
+        "postgresql://ann:s3cret@127.0.0.1:9/x",
+        {"host": "127.0.0.1", "port": 9, "password": "s3cret"},
+    ]
+    for database in named:
         with pytest.raises(pum.ConnectionFailed) as raised:
             pum.snapshot(database)
         assert "s3cret" not in f"{raised.value} {raised.value!r} {pum.shown(database)}"

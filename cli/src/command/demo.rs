@@ -214,8 +214,14 @@ fn town(session: &Session, directory: &Path, town: &str, reports: Option<&Path>)
         .map(|argument| format!(" {}", line(&argument.to_string_lossy())))
         .collect();
     session.terminal.print(&format!("\n$ pum{shown}\n"))?;
-    let program = std::env::current_exe().map_err(|error| Error::io("cannot find the pum command", &error))?;
-    let mut child = Command::new(program)
+    let program = || std::env::current_exe().map_err(|error| Error::io("cannot find the pum command", &error));
+    let mut itself = match &session.itself {
+        Some(words) => words.clone(),
+        None => vec![program()?.into()],
+    }
+    .into_iter();
+    let mut child = Command::new(itself.next().unwrap_or_default())
+        .args(itself)
         .args(arguments)
         .current_dir(directory)
         .env("PGSERVICEFILE", directory.join("pg_service.conf"))

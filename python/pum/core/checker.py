@@ -51,14 +51,15 @@ class Checker:
                 lines.extend(self._cut(line) for line in _lines(difference))
         return report.same, found
 
-    def report(self) -> _values.Report:
-        """The same as a report of this library."""
+    def report(self, table: Optional[str] = None) -> _values.Report:
+        """The same as a report of this library; ``table`` is the upgrades table, which is not compared."""
         return _api.check(
             self.pg_service1,
             self.pg_service2,
             ignore=self.ignore_list,
             exclude_schemas=self.exclude_schema or (),
             exclude_fields=self.exclude_field_pattern or (),
+            table=table,
         )
 
     def _cut(self, line: str) -> str:
