@@ -241,6 +241,9 @@ pub(super) fn look(
     room::look(&needs)
 }
 
+/// The copy's own sessions, those that look on, and what Python deltas and pg_restore open.
+const CONNECTIONS: u16 = 64;
+
 /// A throw-away server of production's major version, with production's roles, and its extensions at hand.
 pub(super) fn start_server(
     production: &mut Connection,
@@ -248,8 +251,13 @@ pub(super) fn start_server(
     options: &RehearsalOptions,
     run: &Run,
 ) -> Result<Server> {
+    // Enough for a transaction that locks everything. Whoever looks at the locks goes through the whole table of them, which
+    // therefore is no larger than that: so many for each connection.
     let locks = production.query(
-        "select greatest(current_setting('max_locks_per_transaction')::int, 512)::text",
+        &format!(
+            "select greatest(current_setting('max_locks_per_transaction')::int, 256, \
+             (select 2 * count(*) / {CONNECTIONS} from pg_class where oid >= 16384))::text"
+        ),
         &[],
     )?;
     // What the user sets comes later, and wins. With less than this nothing is logged of what is written anew, and the log
@@ -257,6 +265,7 @@ pub(super) fn start_server(
     let mut settings = vec![
         ("wal_level".to_owned(), "replica".to_owned()),
         ("full_page_writes".to_owned(), "on".to_owned()),
+        ("max_connections".to_owned(), CONNECTIONS.to_string()),
     ];
     settings.extend(options.server.settings.iter().cloned());
     settings.push((

@@ -52,6 +52,7 @@ impl Eyes {
              and l.mode = any ('{ShareUpdateExclusiveLock,ShareLock,ShareRowExclusiveLock,ExclusiveLock,\
                  AccessExclusiveLock}'::pg_catalog.text[]) \
              and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database()) \
+             and exists (select from pg_catalog.pg_class c where c.oid = l.relation) \
              union all select 'wal', pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::pg_catalog.text; \
              set application_name = 'pum rehearsal'",
         )?;
@@ -61,7 +62,7 @@ impl Eyes {
         })
     }
 
-    /// The locks that a server process holds; of every client when it is 0.
+    /// The locks that a server process holds on relations that others see; of every client when it is 0.
     pub(super) fn look(&mut self, pid: i32) -> Result<Look> {
         let rows = self.connection.query(&format!("execute pum_look ({pid})"), &[])?;
         let mut look = Look::default();
@@ -74,7 +75,7 @@ impl Eyes {
         Ok(look)
     }
 
-    /// What is known about a relation; none of one that only the upgrade sees, of a temporary one, and of TOAST.
+    /// What is known about a relation; none of a temporary one, and of TOAST.
     pub(super) fn relation(&mut self, oid: Oid) -> Result<Option<Relation>> {
         if let Some(known) = self.relations.get(&oid) {
             return Ok(known.clone());
@@ -96,11 +97,6 @@ impl Eyes {
         });
         self.relations.insert(oid, found.clone());
         Ok(found)
-    }
-
-    /// Forgets which relations are not there: a commit may have brought them.
-    pub(super) fn forget_missing(&mut self) {
-        self.relations.retain(|_, known| known.is_some());
     }
 
     pub(super) fn connection(&mut self) -> &mut Connection {

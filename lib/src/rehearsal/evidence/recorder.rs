@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::locks::{Eyes, INTERVAL, Look, Oid, Relation, keeps_out};
 use super::probe::{Probes, milliseconds};
@@ -78,6 +78,8 @@ pub(crate) struct Recorder {
     wal: u64,
     step_wal: u64,
     statement_begun: Instant,
+    /// How long the step was kept waiting by what is looked at in it.
+    looking: Duration,
     temporary: u64,
     size: u64,
     session: i32,
@@ -128,6 +130,7 @@ impl Recorder {
             wal,
             step_wal: wal,
             statement_begun: begun,
+            looking: Duration::ZERO,
             temporary,
             size,
             session: NOBODY,
@@ -304,13 +307,12 @@ impl Witness for Recorder {
     }
 
     fn step_begins(&mut self, step: &Step) -> Result<()> {
-        self.eyes.forget_missing();
         let is_python = step.language() == Language::Python;
         self.shared
             .pid
             .store(if is_python { EVERY_CLIENT } else { self.session }, Ordering::SeqCst);
-        self.wal = self.eyes.look(NOBODY)?.wal;
         self.step_wal = self.wal;
+        self.looking = Duration::ZERO;
         self.steps.push(StepEvidence {
             step: step.to_string(),
             path: step.path().to_owned(),
@@ -325,11 +327,15 @@ impl Witness for Recorder {
     }
 
     fn statement_begins(&mut self, connection: &mut Connection, statement: &Statement) -> Result<()> {
+        let asked = Instant::now();
         if !self.scanned_known && matches!(&*first_word(statement.text()), "alter" | "create") {
             let rows = connection.query(
-                "select c.oid::pg_catalog.text, pg_catalog.pg_stat_get_xact_numscans(c.oid)::pg_catalog.text \
-                 from pg_catalog.pg_class c where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid \
-                 and pg_catalog.pg_stat_get_xact_numscans(c.oid) operator(pg_catalog.>) 0::pg_catalog.int8",
+                // What was read is locked until the transaction ends.
+                "select distinct l.relation::pg_catalog.text, \
+                 pg_catalog.pg_stat_get_xact_numscans(l.relation)::pg_catalog.text \
+                 from pg_catalog.pg_locks l where l.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid() \
+                 and l.locktype operator(pg_catalog.=) 'relation'::pg_catalog.text \
+                 and l.relation operator(pg_catalog.>=) 16384::pg_catalog.oid",
                 &[],
             )?;
             let counts = rows
@@ -340,11 +346,13 @@ impl Witness for Recorder {
         }
         self.set_place(Some(statement));
         self.statement_begun = Instant::now();
+        self.looking += self.statement_begun - asked;
         Ok(())
     }
 
     fn statement_ended(&mut self, connection: &mut Connection, statement: &Statement, rows: u64) -> Result<()> {
-        let took = milliseconds(self.statement_begun.elapsed());
+        let ended = Instant::now();
+        let took = milliseconds(ended - self.statement_begun);
         let structure = changes_structure(statement.text());
         let begin = milliseconds(self.statement_begun - self.begun);
         if structure && connection.transaction_status() == TransactionStatus::Idle {
@@ -380,6 +388,7 @@ impl Witness for Recorder {
         if step.statements.len() > 10 * TOLD {
             self.prune();
         }
+        self.looking += ended.elapsed();
         Ok(())
     }
 
@@ -392,12 +401,13 @@ impl Witness for Recorder {
     }
 
     fn step_ended(&mut self) -> Result<()> {
+        // Nobody looks on in production.
+        let now = milliseconds(self.begun.elapsed().saturating_sub(self.looking));
         self.prune();
-        let wal = self.eyes.look(NOBODY)?.wal;
-        let now = milliseconds(self.begun.elapsed());
+        self.wal = self.eyes.look(NOBODY)?.wal;
         if let Some(step) = self.steps.last_mut() {
             step.milliseconds = now.saturating_sub(step.begin);
-            step.wal_bytes = wal.saturating_sub(self.step_wal);
+            step.wal_bytes = self.wal.saturating_sub(self.step_wal);
         }
         Ok(())
     }
@@ -511,8 +521,6 @@ fn watch(shared: &Shared, eyes: &mut Eyes) -> Result<()> {
         let epoch = shared.epoch.load(Ordering::SeqCst);
         let look = eyes.look(pid)?;
         if look.held.is_empty() && shared.state().open.is_empty() {
-            // Whatever was not there may be there with the next commit.
-            eyes.forget_missing();
             continue;
         }
         let found = known(eyes, shared, &look)?;
