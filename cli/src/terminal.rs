@@ -206,6 +206,11 @@ impl Terminal {
         }
         let answer = self.answer(run)?;
         run.go_on()?;
+        if answer.is_empty() {
+            self.tell("");
+            self.tell("No answer: the input has ended. --yes answers yes beforehand.");
+            return Ok(false);
+        }
         if !io::stdin().is_terminal() {
             self.tell("");
         }

@@ -323,6 +323,11 @@ impl History {
         History::from_entries(table, vec![entry])
     }
 
+    /// Whether nothing is recorded but that baseline.
+    pub(crate) fn is_baseline_alone(&self, version: Version) -> bool {
+        matches!(&self.entries[..], [entry] if entry.code == BASELINE && entry.version == version)
+    }
+
     /// The table.
     pub fn table(&self) -> &TableName {
         &self.table

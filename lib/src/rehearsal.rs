@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use contract::{Contract, ContractStep, NotCompared, ServerFacts, Terms, upgrade_rehearsed};
-use contract::{Moment, history_digest, structure_filter};
+use contract::{Moment, history_digest, identity, structure_filter};
 pub use copy::{Copied, CopyMethod, Sample, Sampled};
 use crash::CrashRehearsal;
 pub use crash::{CrashPoint, Crashes};
@@ -41,8 +41,8 @@ use crate::script::file_digests;
 use crate::server::{Server, ServerOptions};
 use crate::target::Target;
 use crate::upgrade::{
-    Agreed, Applied, AppliedStep, BaselineOptions, Lock, Plan, UpgradeOptions, baseline_under, same_database,
-    upgrade_seen, upgrade_under,
+    Agreed, Applied, AppliedStep, BaselineOptions, Lock, Plan, Step, UpgradeOptions, baseline_under, prepare,
+    same_database, upgrade_seen, upgrade_under,
 };
 
 /// How to rehearse.
@@ -217,6 +217,7 @@ impl Flow<'_> {
         let mut production = Connection::open(self.production, self.run)?;
         self.refuse_production(&mut production)?;
 
+        let database = identity(&mut production)?;
         // One snapshot for the catalog, the history and the dump.
         production.execute("begin isolation level repeatable read, read only")?;
         let snapshot = production.query("select pg_export_snapshot()", &[])?;
@@ -229,7 +230,6 @@ impl Flow<'_> {
         let digests = digests(&plan)?;
         let filter = structure_filter(&options.upgrade.table);
         let catalog = Catalog::read(&mut production, &filter)?;
-        let structure = catalog.fingerprint();
         let server_facts = ServerFacts::read(&mut production)?;
         let moment = Moment::read(&mut production)?;
         let mut like = copy::Likeness::read(&mut production)?;
@@ -259,6 +259,7 @@ impl Flow<'_> {
             copied,
         } = self.copy(method, source, server.as_ref())?;
         let mut held = Connection::open(&test, self.run)?;
+        self.refuse_copy(&mut held)?;
         if let (None, Some(version)) = (&history, options.baseline) {
             let mut lock = Lock::take(&test, &options.upgrade.table, options.upgrade.wait, self.run)?;
             baseline_under(&mut lock, &baseline_options(&options.upgrade, version), self.run)?;
@@ -282,7 +283,11 @@ impl Flow<'_> {
         };
         let before = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let mut recorder = Recorder::start(&test, self.run)?;
-        let applied = upgrade_seen(&test, &upgrade_options, Some(&plan), Some(&mut recorder), self.run)?;
+        let agreed = Agreed {
+            digests: &digests,
+            ..Agreed::from(&plan)
+        };
+        let applied = upgrade_seen(&test, &upgrade_options, Some(agreed), Some(&mut recorder), self.run)?;
         let mut evidence = recorder.end()?;
         let after = Data::read(&test, &options.upgrade.table, self.jobs(), self.run)?;
         let (data, sequences, not_told) = before.changes(&after);
@@ -332,6 +337,7 @@ impl Flow<'_> {
         let preflight = self.preflight(&plan, &mut evidence)?;
         let contract = Contract {
             production: self.production.to_string(),
+            database,
             server: server_facts,
             copied: moment.seconds,
             copy: copied.clone(),
@@ -342,8 +348,9 @@ impl Flow<'_> {
             },
             from: plan.current.map(|version| version.to_string()),
             to: plan.reached.map(|version| version.to_string()),
-            steps: steps(&applied, digests),
-            catalog: structure.to_string(),
+            steps: steps(&applied, digests, &evidence),
+            catalog: catalog.fingerprint().to_string(),
+            before: parsed(&catalog.to_json()),
             history: history_digest(history.as_ref()),
             clean: report.behaves_the_same() && crashes.as_ref().is_none_or(Crashes::converge),
             crashes,
@@ -412,6 +419,19 @@ impl Flow<'_> {
         Ok(comparison)
     }
 
+    /// Refuses the copy as what it is compared with, which was not there to be seen before.
+    fn refuse_copy(&self, copy: &mut Connection) -> Result<()> {
+        let Some(comparison) = &self.options.comparison else {
+            return Ok(());
+        };
+        if let Some(mut comparison) = copy::open_if_there(comparison, self.run)?
+            && same_database(copy, &mut comparison)?
+        {
+            return Err(not_apart("comparison", "the test database"));
+        }
+        Ok(())
+    }
+
     /// Refuses production by another name as test or comparison, and one database as both.
     fn refuse_production(&self, production: &mut Connection) -> Result<()> {
         let open = |target: &Option<Target>| match target {
@@ -421,30 +441,31 @@ impl Flow<'_> {
         };
         let mut test = open(&self.options.test)?;
         let mut comparison = open(&self.options.comparison)?;
-        let refused = |what: &str, other: &str| {
-            Err(Error::new(
-                ErrorKind::Refused,
-                format!("the {what} database is {other}, under another name or the same"),
-            )
-            .with_hint("name another database; pum would overwrite this one"))
-        };
         if let Some(test) = &mut test
             && same_database(production, test)?
         {
-            return refused("test", "production");
+            return Err(not_apart("test", "production"));
         }
         if let Some(comparison) = &mut comparison
             && same_database(production, comparison)?
         {
-            return refused("comparison", "production");
+            return Err(not_apart("comparison", "production"));
         }
         if let (Some(test), Some(comparison)) = (&mut test, &mut comparison)
             && same_database(test, comparison)?
         {
-            return refused("comparison", "the test database");
+            return Err(not_apart("comparison", "the test database"));
         }
         Ok(())
     }
+}
+
+fn not_apart(what: &str, other: &str) -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        format!("the {what} database is {other}, under another name or the same"),
+    )
+    .with_hint("name another database; pum would overwrite this one")
 }
 
 fn baseline_options(upgrade: &UpgradeOptions, version: Version) -> BaselineOptions {
@@ -486,18 +507,21 @@ fn shown(what: &str, target: Option<&Target>) -> String {
     target.map_or_else(|| what.to_owned(), Target::to_string)
 }
 
-fn digests(plan: &Plan) -> Result<Vec<String>> {
-    plan.steps.iter().map(|step| Ok(file_digests(step.path())?.1)).collect()
+fn digests(plan: &Plan) -> Result<Vec<(PathBuf, String)>> {
+    let digest = |step: &Step| Ok((step.path().to_owned(), file_digests(step.path())?.1));
+    plan.steps.iter().map(digest).collect()
 }
 
-fn steps(applied: &Applied, digests: Vec<String>) -> Vec<ContractStep> {
-    let step = |(applied, digest): (&AppliedStep, String)| ContractStep {
+fn steps(applied: &Applied, digests: Vec<(PathBuf, String)>, evidence: &Evidence) -> Vec<ContractStep> {
+    // Without the time that it took to look on.
+    let times = evidence.steps.iter().map(|step| step.milliseconds);
+    let step = |((applied, (path, digest)), milliseconds): ((&AppliedStep, (PathBuf, String)), u64)| ContractStep {
         step: applied.step.to_string(),
-        path: applied.step.path().to_owned(),
+        path,
         digest,
-        milliseconds: applied.milliseconds,
+        milliseconds,
     };
-    applied.steps.iter().zip(digests).map(step).collect()
+    applied.steps.iter().zip(digests).zip(times).map(step).collect()
 }
 
 /// What pum wrote as JSON, as a value.
@@ -608,9 +632,15 @@ fn carry_out(
     let held = contract
         .hold(lock.connection(), options, terms, run)
         .map_err(|error| error.with_state(untouched))?;
-    if let Some(version) = &contract.baseline {
-        baseline_under(&mut lock, &baseline_options(options, version.parse()?), run)
+    let mut recorded = String::new();
+    if let Some(version) = held.baseline {
+        // What is wrong with the steps is better found while nothing is recorded.
+        let planned = History::baselined(options.table.clone(), version);
+        prepare(&held.plan, &held.deltas, &planned, options, &run.quietly())
             .map_err(|error| error.with_state(untouched))?;
+        baseline_under(&mut lock, &baseline_options(options, version), run)
+            .map_err(|error| error.with_state(untouched))?;
+        recorded = format!("the baseline {version} is recorded");
     }
     let agreed = Agreed {
         plan: &held.plan,
@@ -618,7 +648,11 @@ fn carry_out(
         digests: &contract.digests(),
         budgets: &contract.budgets(terms),
     };
-    let applied = upgrade_under(&mut lock, production, &held.deltas, options, Some(agreed), None, run)?;
+    let applied = upgrade_under(&mut lock, production, &held.deltas, options, Some(agreed), None, run);
+    let applied = applied.map_err(|error| match recorded.is_empty() {
+        true => error,
+        false => error.add_state(&recorded),
+    })?;
     run.emit(Event::Phase {
         number: 2,
         of: 2,

@@ -287,20 +287,19 @@ fn before_any_change(error: Error) -> Error {
 /// # Errors
 /// Every error says what is applied and recorded and what is not; the next run goes on from there.
 pub fn upgrade(target: &Target, options: &UpgradeOptions, expected: Option<&Plan>, run: &Run) -> Result<Applied> {
-    upgrade_seen(target, options, expected, None, run)
+    upgrade_seen(target, options, expected.map(Agreed::from), None, run)
 }
 
 /// The same, while somebody may look on.
 pub(crate) fn upgrade_seen(
     target: &Target,
     options: &UpgradeOptions,
-    expected: Option<&Plan>,
+    agreed: Option<Agreed<'_>>,
     witness: Option<&mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
     let deltas = Deltas::read(&options.directories).map_err(before_any_change)?;
     let mut lock = Lock::take(target, &options.table, options.wait, run).map_err(before_any_change)?;
-    let agreed = expected.map(Agreed::from);
     // Borrowed anew, for no longer than the lock lives.
     let witness = witness.map(|witness| witness as &mut dyn Witness);
     upgrade_under(&mut lock, target, &deltas, options, agreed, witness, run)
@@ -473,7 +472,8 @@ fn refuse_read_only(connection: &mut Connection, target: &Target) -> Result<()> 
 }
 
 /// Reads and checks every file of the plan before the first one runs.
-fn prepare(
+/// Reads what is due, and finds what is wrong with it before anything runs.
+pub(crate) fn prepare(
     plan: &Plan,
     deltas: &Deltas,
     history: &History,

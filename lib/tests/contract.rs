@@ -196,11 +196,19 @@ fn what_has_changed_since_is_refused() {
     write(&town.delta(), &DELTA.replace('\n', "\r\n"));
     let other = town.directory.path().join("deltas/delta_1.2.0_more.sql");
     write(&other, "select 1;\n");
-    assert_eq!(town.refused(unbounded), "a delta came or went since the rehearsal");
+    assert_eq!(
+        town.refused(unbounded),
+        "1.2.0 more (delta sql) is due and was not rehearsed"
+    );
     std::fs::remove_file(&other).unwrap();
 
     execute(&town.production, "create index by_hand on t (a)");
-    assert!(town.refused(unbounded).starts_with("the structure of "));
+    let refusal = town.refused(unbounded);
+    assert!(refusal.starts_with("the structure of "), "{refusal}");
+    assert!(
+        refusal.ends_with(" was changed since the rehearsal (index public.t.by_hand is new)"),
+        "{refusal}"
+    );
     execute(&town.production, "drop index by_hand");
     execute(&town.production, "update upgrades set description = 'else'");
     assert!(town.refused(unbounded).starts_with("the upgrades table of "));
@@ -213,6 +221,28 @@ fn what_has_changed_since_is_refused() {
     execute(
         &town.production,
         "do $$ begin execute format('alter database %I reset search_path', current_database()); end $$",
+    );
+
+    // A clone is the same in everything that is read.
+    let mut connection = Connection::open(&town.production, &Run::new()).unwrap();
+    let rows = connection.query("select current_database()", &[]).unwrap();
+    let name = rows.value(0, 0).unwrap().to_owned();
+    drop(connection);
+    let clone = support::server()
+        .create_database_from("contract_changed_clone", &name)
+        .unwrap();
+    let contract = Contract::load(&town.file).unwrap();
+    let error = contract
+        .plan(&clone, &town.options, &unbounded, &Run::new())
+        .unwrap_err();
+    assert!(error.message().contains("is of another database"), "{error}");
+    assert_eq!(
+        contract
+            .plan(&town.production, &town.options, &unbounded, &Run::new())
+            .unwrap()
+            .steps
+            .len(),
+        1
     );
 
     let mut otherwise = Town {

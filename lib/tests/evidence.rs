@@ -249,6 +249,35 @@ fn values_that_are_gone_or_changed_are_found() {
 }
 
 #[test]
+fn a_table_with_another_name_is_not_lost() {
+    let renamed = evidence("evidence_renamed", "alter table t rename to u;\n");
+    assert_eq!(renamed.data, []);
+    let shrunk = evidence_of(
+        "evidence_swapped",
+        &[
+            "alter table t rename to u;\nalter table other rename to t;\n",
+            "delete from u where id <= 5000;\n",
+        ],
+        |_| {},
+    );
+    let told: Vec<_> = shrunk
+        .data
+        .iter()
+        .map(|change| (&*change.table, change.rows_before, change.rows_after, change.loses))
+        .collect();
+    assert_eq!(told, [("public.u", Some(20_000), Some(15_000), true)]);
+    let locked: Vec<_> = shrunk
+        .locks
+        .iter()
+        .map(|lock| (lock.taken_by.step, &*lock.relation))
+        .collect();
+    assert!(
+        locked.iter().all(|(step, name)| *step == 0 || *name == "public.u"),
+        "{locked:?}"
+    );
+}
+
+#[test]
 fn a_table_that_is_gone_with_its_rows_is_found() {
     let found = evidence("evidence_drop", "drop table t;\ncreate table made (a int);\n");
     let data: Vec<_> = found

@@ -203,6 +203,19 @@ fn production_by_another_name_is_refused() {
             .message()
             .contains("the test database")
     );
+    // One that is not there yet is both once it is made.
+    let missing = support::server().target("made_as_both");
+    let both = RehearsalOptions {
+        test: Some(missing.clone()),
+        comparison: Some(missing.with("application_name", "another")),
+        expected: None,
+        ..options()
+    };
+    assert!(
+        refused(rehearse(&production, &both, &Run::new()))
+            .message()
+            .contains("the comparison database is the test database")
+    );
 }
 
 #[test]
@@ -234,6 +247,29 @@ fn a_test_database_is_made_taken_when_empty_and_never_somebody_elses() {
         assert!(rehearse(&production, &options, &Run::new()).unwrap().is_clean());
         assert_eq!(version(&test), "1.4.0");
     }
+}
+
+#[test]
+fn a_test_database_that_cannot_be_created_again_is_not_dropped() {
+    let production = town("arvel", "1.0.0");
+    let test = support::database("given_to_owner");
+    execute(
+        &production,
+        "drop role if exists test_owner; create role test_owner login; grant pg_read_all_data to test_owner",
+    );
+    execute(
+        &test,
+        "do $$ begin execute format('alter database %I owner to test_owner', current_database()); end $$",
+    );
+    let options = || RehearsalOptions {
+        test: Some(test.clone().with("user", "test_owner")),
+        ..options()
+    };
+    // The second time it holds the first rehearsal.
+    assert!(rehearse(&production, &options(), &Run::new()).is_ok());
+    let error = refused(rehearse(&production, &options(), &Run::new()));
+    assert!(error.message().contains("may not create it again"), "{error}");
+    assert_eq!(version(&test), "1.4.0");
 }
 
 #[test]
@@ -321,7 +357,12 @@ fn a_production_without_a_table_is_baselined_on_the_copy_first() {
     let rehearsal = rehearse(&production, &of_copy, &Run::new()).unwrap();
     std::fs::write(directory.path().join("delta_1.4.2_new.sql"), "select 1;").unwrap();
     let error = rehearsal.carry_out(&Terms::default(), &Run::new()).err().unwrap();
-    assert!(error.message().contains("a delta came or went"), "{error}");
+    assert!(
+        error
+            .message()
+            .contains("1.4.2 new (delta sql) is due and was not rehearsed"),
+        "{error}"
+    );
     assert_eq!(pum::history(&production, &table(), &Run::new()).unwrap(), None);
 
     let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();

@@ -24,7 +24,8 @@ use crate::terminal::{json, line};
 pub(crate) use many::rehearsal_of;
 
 const EXAMPLES: &str = "\
-Examples:
+Examples, with `expected` in the configuration, which says how the newest version is built from nothing; without it -pc DB
+names a database of the newest version, or a snapshot of one:
   pum test -pp water_prod -t water_sys.info -d deltas
   pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json --report water.html
   pum test -pp water_prod -t water_sys.info -d deltas --crash

@@ -23,6 +23,7 @@ Examples:
   pum upgrade -p water_prod -t water_sys.info -d deltas --dry-run
   pum upgrade -p water_prod -t water_sys.info -d deltas /srv/own_deltas -v int SRID 2056
   pum upgrade -p water_prod -t water_sys.info -d deltas -u 1.2.0 --single-transaction
+  pum upgrade -p water_prod -t water_sys.info -d deltas --rehearsal water.rehearsal.json --dry-run
   pum upgrade -p water_prod -t water_sys.info -d deltas --rehearsal water.rehearsal.json
 Many databases, eight at once, one of them before the others:
   pum upgrade -p 'water_*' -t water_sys.info -d deltas --jobs 8 --canary water_small
@@ -56,7 +57,7 @@ pub(crate) struct Upgrade {
 
     /// Upgrade only what is as it was at this rehearsal: the file that `pum test --save` wrote, or with many databases the
     /// directory
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "max_version"])]
+    #[arg(long, value_name = "FILE", conflicts_with = "max_version")]
     rehearsal: Option<PathBuf>,
 
     /// How old the rehearsal may be [default: 7d]
@@ -144,7 +145,9 @@ impl Way {
     /// Upgrades a database, held to the rehearsal in a file where there is one; or finds out what would be done.
     fn take(&self, target: &Target, file: Option<&Path>, run: &Run, tell: &dyn Fn(&Concern)) -> Result<Outcome> {
         match (&self.proof, file) {
-            (Some(proof), Some(file)) => Outcome::proved(target, &self.options, file, &proof.terms, run, tell),
+            (Some(proof), Some(file)) => {
+                Outcome::proved(target, &self.options, self.dry_run, file, &proof.terms, run, tell)
+            }
             _ => Outcome::of(target, &self.options, self.dry_run, run, tell),
         }
     }
@@ -174,7 +177,18 @@ fn before(target: &Target, options: &UpgradeOptions, run: &Run, tell: &dyn Fn(&C
         // The upgrade itself says what is wrong, with its warnings.
         Err(_) => return Ok(None),
     };
-    let Some(found) = look(target, &plan, options, run)? else {
+    before_plan(target, &plan, options, run, tell)
+}
+
+/// The same, of a plan.
+fn before_plan(
+    target: &Target,
+    plan: &Plan,
+    options: &UpgradeOptions,
+    run: &Run,
+    tell: &dyn Fn(&Concern),
+) -> Result<Option<Preflight>> {
+    let Some(found) = look(target, plan, options, run)? else {
         return Ok(None);
     };
     // What refuses it is told by the error.
@@ -243,6 +257,8 @@ struct Outcome {
     /// What the text of the steps tells, in a dry run.
     hazards: Option<Hazards>,
     preflight: Option<Preflight>,
+    /// The rehearsal that still holds, in a dry run.
+    holds: Option<String>,
     /// What it was held to, and what came of it.
     proved: Option<Proved>,
 }
@@ -266,10 +282,7 @@ impl Outcome {
         tell: &dyn Fn(&Concern),
     ) -> Result<Outcome> {
         if dry_run {
-            let plan = pum::plan(target, options, run)?;
-            let hazards = pum::hazards(&plan, options)?;
-            let preflight = look(target, &plan, options, run)?;
-            Ok(Outcome::planned(plan, hazards, preflight))
+            Outcome::foreseen(target, pum::plan(target, options, run)?, options, run)
         } else {
             let preflight = before(target, options, run, tell)?;
             let applied = pum::upgrade(target, options, None, run)?;
@@ -277,10 +290,19 @@ impl Outcome {
         }
     }
 
-    /// Upgrades a database as it was rehearsed. Where that is done already, it is compared once more.
+    /// What a plan would do.
+    fn foreseen(target: &Target, plan: Plan, options: &UpgradeOptions, run: &Run) -> Result<Outcome> {
+        let hazards = pum::hazards(&plan, options)?;
+        let preflight = look(target, &plan, options, run)?;
+        Ok(Outcome::planned(plan, hazards, preflight))
+    }
+
+    /// Upgrades a database as it was rehearsed, or finds out what would be done. Where that is done already, it is
+    /// compared once more.
     fn proved(
         target: &Target,
         options: &UpgradeOptions,
+        dry_run: bool,
         file: &Path,
         terms: &Terms,
         run: &Run,
@@ -309,13 +331,22 @@ impl Outcome {
                 };
                 (None, done)
             }
+            None if dry_run => {
+                let plan = contract.plan(target, &options, terms, run)?;
+                return Ok(Outcome {
+                    holds: Some(contract.id()),
+                    ..Outcome::foreseen(target, plan, &options, run)?
+                });
+            }
             None => {
-                let preflight = before(target, &options, run, tell)?;
+                let plan = contract.plan(target, &options, terms, run)?;
+                let preflight = before_plan(target, &plan, &options, run, tell)?;
                 let done = pum::upgrade_rehearsed(target, &options, &contract, terms, run)?;
                 (preflight, done)
             }
         };
         Ok(Outcome {
+            dry_run,
             proved: Some(Proved {
                 id: contract.id(),
                 report: done.report,
@@ -370,6 +401,7 @@ impl Outcome {
             steps: plan.steps.into_iter().map(|step| (step, None)).collect(),
             hazards: Some(hazards),
             preflight,
+            holds: None,
             proved: None,
         }
     }
@@ -386,6 +418,7 @@ impl Outcome {
                 .collect(),
             hazards: None,
             preflight,
+            holds: None,
             proved: None,
         }
     }
@@ -415,7 +448,10 @@ impl Outcome {
             };
             let preflight = self.preflight.as_ref();
             let preflight = preflight.map_or_else(String::new, |found| format!("\n{}", preflight::text(name, found)));
-            format!("{database} is at {from}; {due}.\n{steps}{hazards}{preflight}\nNothing was written.\n")
+            let holds = self.holds.as_ref().map_or_else(String::new, |id| {
+                format!("The database and the deltas are what they were at the rehearsal {id}.\n")
+            });
+            format!("{database} is at {from}; {due}.\n{steps}{hazards}{preflight}\n{holds}Nothing was written.\n")
         } else {
             done(&database, deltas, &from, &to)
         }
@@ -445,6 +481,9 @@ impl Outcome {
             "steps": steps,
             "preflight": self.preflight,
         });
+        if let Some(id) = &self.holds {
+            value["rehearsal"] = json!({ "id": id, "holds": true });
+        }
         if let Some(proved) = &self.proved {
             let comparison: Value = serde_json::from_str(&proved.report.to_json()).unwrap_or_default();
             let missing_rows = proved

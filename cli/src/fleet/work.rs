@@ -106,8 +106,14 @@ impl Fleet {
                 .with_state(outcome.counts())
                 .with_hint(task.again));
         }
-        if let Some(stopped) = stopped {
-            session.terminal.tell(&stopped);
+        match stopped {
+            Some(Stopped::Unasked(told)) => {
+                return Err(Error::new(ErrorKind::Refused, told)
+                    .with_state(outcome.counts())
+                    .with_hint("run the same command with --yes to go on"));
+            }
+            Some(Stopped::Told(told)) => session.terminal.tell(&told),
+            None => {}
         }
         let failed = outcome.members.iter().any(|(_, _, became)| became.error().is_some());
         Ok(match outcome.is_fine() {
@@ -138,24 +144,32 @@ impl Fleet {
 }
 
 /// Why nothing goes on after the canaries.
-fn stops(outcome: &Outcome<'_>, yes: bool, session: &Session) -> Option<String> {
+fn stops(outcome: &Outcome<'_>, yes: bool, session: &Session) -> Option<Stopped> {
     let others = outcome.members.iter().filter(|(_, canary, _)| !canary).count();
     let rest = counted(others, "other database");
     let fine = |(_, canary, became): &(&Member, bool, Became)| !canary || became.is_fine();
     let question = format!("The canaries are fine. Go on with {rest}? [n]|y: ");
     if !outcome.members.iter().all(fine) {
-        Some(format!("A canary is not fine; {rest} not begun."))
+        Some(Stopped::Told(format!("A canary is not fine; {rest} not begun.")))
     } else if yes || others == 0 {
         None
     } else if !session.terminal.somebody_there() {
-        Some(format!(
-            "The canaries are fine; {rest} not begun. Run the same command with --yes to go on."
-        ))
+        Some(Stopped::Unasked(format!(
+            "the canaries are fine, and nobody is there to be asked: {rest} not begun"
+        )))
     } else if session.terminal.confirm(&question, &session.run).unwrap_or(false) {
         None
     } else {
-        Some(format!("Stopped after the canaries; {rest} not begun."))
+        Some(Stopped::Told(format!("Stopped after the canaries; {rest} not begun.")))
     }
+}
+
+/// Why it went no further than the canaries.
+enum Stopped {
+    /// A canary is not fine, or a person answered no.
+    Told(String),
+    /// Nobody could answer. A script that saw no failure would take the others for done.
+    Unasked(String),
 }
 
 /// Works on the members that are canaries, or on the others.

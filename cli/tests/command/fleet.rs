@@ -211,7 +211,7 @@ fn canaries_go_first() {
     assert!(upgraded("canary_004") && !upgraded("canary_000"));
 
     execute("canary_002", "drop schema water");
-    let ended = towns.run("upgrade", "canary_*", some).with(0);
+    let ended = towns.run("upgrade", "canary_*", some).with(3);
     assert!(
         ended
             .out
@@ -226,7 +226,7 @@ fn canaries_go_first() {
     assert!(upgraded("canary_002") && !upgraded("canary_000"));
     // A pipe that says yes is nobody.
     let line = towns.line("upgrade", "canary_*", some);
-    towns.place.answer(&line, "y\n").with(0);
+    towns.place.answer(&line, "y\n").with(3);
     assert!(!upgraded("canary_000"));
 
     if has_script() {

@@ -82,8 +82,10 @@ impl Found {
 pub(super) fn worth_reading(mut words: impl Iterator<Item = String>) -> bool {
     let first = words.next().unwrap_or_default();
     match first.as_str() {
-        "DO" | "TRUNCATE" | "VACUUM" | "CLUSTER" | "REFRESH" | "REINDEX" | "LOCK" => true,
+        // What WITH holds stands in parentheses, of which nothing is seen here.
+        "DO" | "TRUNCATE" | "VACUUM" | "CLUSTER" | "REFRESH" | "REINDEX" | "LOCK" | "WITH" => true,
         "SET" => words.take(2).any(|word| word == "SEARCH_PATH"),
+        "SELECT" => words.any(|word| word == "INTO"),
         "DELETE" | "UPDATE" => !words.any(|word| word == "WHERE"),
         "CREATE" => {
             let kind = words.find(|word| {

@@ -42,7 +42,8 @@ with given as (
            format('process %s of user %s%s%s', a.pid, a.usename,
                   case when a.application_name <> '' then format(' (application %s)', a.application_name) end,
                   case when a.client_addr is not null then format(' from %s', host(a.client_addr)) end) as who,
-           left(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'), '(passw).*$', '\1...', 'i'), 100) as query
+           left(regexp_replace(regexp_replace(regexp_replace(a.query, '\s+', ' ', 'g'), '://[^@/ ]*@', '://...@', 'g'),
+                               '(passw).*$', '\1...', 'i'), 100) as query
     from tables, pg_stat_activity a
     left join held h on h.pid = a.pid
     where a.datname = current_database() and a.pid <> pg_backend_pid() and a.usename is not null

@@ -3,7 +3,7 @@
 //! The form of the file is `pum/rehearsal/1`. Its digest is that of everything else in it, so that a file that was edited
 //! or cut off is refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use super::evidence::Evidence;
 use crate::catalog::{Catalog, Filter};
 use crate::connection::Connection;
 use crate::delta::{Deltas, Version};
+use crate::diff::{Change, Diff};
 use crate::error::{Error, ErrorKind, Result};
 use crate::expectation::{not_of_the_form, other_form};
 use crate::file::{self, hexadecimal};
@@ -29,6 +30,9 @@ use crate::target::Target;
 use crate::upgrade::{Plan, UpgradeOptions};
 
 pub(super) const FORM: &str = "pum/rehearsal/1";
+
+/// So many changes are named by a refusal.
+const CHANGES_TOLD: usize = 5;
 
 /// Settings that decide what statements do, or how long they take.
 const SETTINGS: &[&str] = &[
@@ -60,6 +64,10 @@ pub struct Contract {
     pub pum: String,
     /// Production as the user named it, without a password.
     pub production: String,
+    /// Which database that was: its number, and the system identifier of its server (which a standby shares); empty when
+    /// that could not be read.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub database: String,
     /// Production's server.
     pub server: ServerFacts,
     /// When production was copied, in production's time: seconds since 1970.
@@ -86,6 +94,9 @@ pub struct Contract {
     pub steps: Vec<ContractStep>,
     /// Digest of production's structure.
     pub catalog: String,
+    /// Production's structure, as `pum/snapshot/1`, for telling what was changed since.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    pub before: Value,
     /// Digest of production's upgrades table.
     pub history: String,
     /// Whether the upgraded copy is what it must be.
@@ -173,6 +184,8 @@ impl Default for Terms {
 /// What is agreed once everything holds.
 pub(super) struct Held {
     pub(super) deltas: Deltas,
+    /// What production must be baselined at first.
+    pub(super) baseline: Option<Version>,
     pub(super) plan: Plan,
 }
 
@@ -321,6 +334,15 @@ impl Contract {
         Catalog::from_json("the upgraded copy", self.upgraded.clone())
     }
 
+    /// What would be applied to production, which still is what was rehearsed, as the deltas are. Only reads.
+    ///
+    /// # Errors
+    /// What is otherwise, of kind [`ErrorKind::Refused`]; and those of reading.
+    pub fn plan(&self, production: &Target, options: &UpgradeOptions, terms: &Terms, run: &Run) -> Result<Plan> {
+        let mut production = Connection::open(production, run)?;
+        Ok(self.hold(&mut production, options, terms, run)?.plan)
+    }
+
     /// Holds reality against what was rehearsed. Only reads.
     ///
     /// # Errors
@@ -332,13 +354,31 @@ impl Contract {
         terms: &Terms,
         run: &Run,
     ) -> Result<Held> {
-        let refused = |what: String| Err(Error::new(ErrorKind::Refused, what).with_hint("rehearse again"));
+        let name = production.target().to_string();
+        let again = match name == self.production {
+            true => "rehearse again".to_owned(),
+            false => format!(
+                "rehearse again, or name the database of this rehearsal: {}",
+                self.production
+            ),
+        };
+        let refused = |what: String| Err(Error::new(ErrorKind::Refused, what).with_hint(&again));
         let since = |what: &str| refused(format!("{what} since the rehearsal"));
         if !self.clean {
             return Err(Error::new(ErrorKind::Refused, "the rehearsal was not clean")
                 .with_hint("mend the deltas or the database, and rehearse again"));
         }
-        let name = production.target().to_string();
+        let database = identity(production)?;
+        if !self.database.is_empty() && !database.is_empty() && database != self.database {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "the rehearsal is of another database than {name}: of {}",
+                    self.production
+                ),
+            )
+            .with_hint("rehearse this one"));
+        }
         let now = Moment::read(production)?;
         let age = u64::try_from(now.seconds - self.copied).unwrap_or(0);
         if Duration::from_secs(age) > terms.max_age {
@@ -368,18 +408,40 @@ impl Contract {
             (None, Some(version)) => Some(History::baselined(options.table.clone(), version)),
             (None, None) => None,
         };
-        if history_digest(history.as_ref()) != self.history {
-            return since(&format!("the upgrades table of {name} was changed")).map_err(|error: Error| {
-                error.with_hint("an upgrade that was interrupted goes on without the rehearsal")
-            });
+        let then = match (&history, baseline) {
+            // An earlier run came as far as its baseline.
+            (Some(history), Some(version)) if history.is_baseline_alone(version) => None,
+            (history, _) => history.as_ref(),
+        };
+        if history_digest(then) != self.history {
+            let current = history.as_ref().and_then(History::current_version);
+            let current = current.map(|version| version.to_string());
+            let versions = match current == self.from {
+                true => String::new(),
+                false => format!(" (it is {}, and was {})", version(&current), version(&self.from)),
+            };
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!("the upgrades table of {name} was changed since the rehearsal{versions}"),
+            )
+            .with_hint(format!(
+                "{again}; an upgrade that was interrupted goes on without the rehearsal"
+            )));
         }
         let Some(planned) = planned else {
             return since(&format!("the upgrades table of {name} was dropped"));
         };
         let plan = Plan::new(&deltas, &planned, options.max_version)?;
-        let names = plan.steps.iter().map(ToString::to_string);
-        if !names.eq(self.steps.iter().map(|step| step.step.clone())) {
-            return since("a delta came or went");
+        let due: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        let rehearsed: Vec<&str> = self.steps.iter().map(|step| &*step.step).collect();
+        if due != rehearsed {
+            let came = due.iter().find(|step| !rehearsed.contains(&&***step));
+            let went = rehearsed.iter().find(|step| !due.iter().any(|due| due == *step));
+            return match (came, went) {
+                (Some(step), _) => refused(format!("{step} is due and was not rehearsed")),
+                (None, Some(step)) => refused(format!("{step} was rehearsed and is not due")),
+                (None, None) => since("the order of the deltas was changed"),
+            };
         }
         for (step, known) in plan.steps.iter().zip(&self.steps) {
             if file_digests(step.path())?.1 != known.digest {
@@ -393,9 +455,41 @@ impl Contract {
             } else {
                 format!(" (or pum {} reads it otherwise than this version)", self.pum)
             };
-            return since(&format!("the structure of {name} was changed{other}"));
+            let changes = self.changes(&catalog);
+            return refused(format!(
+                "the structure of {name} was changed since the rehearsal{changes}{other}"
+            ));
         }
-        Ok(Held { deltas, plan })
+        Ok(Held {
+            deltas,
+            baseline: baseline.filter(|_| history.is_none()),
+            plan,
+        })
+    }
+
+    /// What was changed in production's structure, in brackets; empty when nothing is known of it.
+    fn changes(&self, now: &Catalog) -> String {
+        let Ok(before) = Catalog::from_json("production", self.before.clone()) else {
+            return String::new();
+        };
+        let diff = Diff::between(&before, now);
+        let told = diff.differences().iter().take(CHANGES_TOLD).map(|difference| {
+            let how = match difference.change {
+                Change::OnlyLeft => "was dropped",
+                Change::OnlyRight => "is new",
+                Change::Changed => "is changed",
+            };
+            format!("{} {how}", difference.object)
+        });
+        let mut told: Vec<String> = told.collect();
+        match diff.differences().len().checked_sub(CHANGES_TOLD) {
+            Some(more) if more > 0 => told.push(format!("{more} more")),
+            _ => {}
+        }
+        match told.is_empty() {
+            true => String::new(),
+            false => format!(" ({})", told.join(", ")),
+        }
     }
 
     fn hold_server(&self, server: &ServerFacts, run: &Run) -> Result<()> {
@@ -419,7 +513,8 @@ impl Contract {
                 .cloned()
                 .unwrap_or_else(|| "unknown".to_owned())
         };
-        for name in server.settings.keys() {
+        let names: BTreeSet<&String> = server.settings.keys().chain(self.server.settings.keys()).collect();
+        for name in names {
             let (now, then) = (text(server, name), text(&self.server, name));
             if now != then {
                 return refused(format!("{name} is now \"{now}\", and was \"{then}\" at the rehearsal"));
@@ -444,6 +539,21 @@ impl ServerFacts {
             version_num: version.number(),
             settings: settings.collect(),
         })
+    }
+}
+
+/// Which database this is, also after a restart and on a standby; empty where the server does not say.
+pub(super) fn identity(connection: &mut Connection) -> Result<String> {
+    let asked = connection.query(
+        "select format('%s/%s', (select system_identifier from pg_control_system()), \
+         (select oid from pg_database where datname = current_database()))",
+        &[],
+    );
+    match asked {
+        Ok(rows) => Ok(rows.value(0, 0).unwrap_or_default().to_owned()),
+        // Some providers keep it to themselves.
+        Err(error) if error.sqlstate() == Some("42501") => Ok(String::new()),
+        Err(error) => Err(error),
     }
 }
 
@@ -473,6 +583,10 @@ pub(super) fn structure_filter(table: &TableName) -> Filter {
         upgrades_table: Some((table.schema.clone(), table.name.clone())),
         ..Filter::default()
     }
+}
+
+fn version(version: &Option<String>) -> &str {
+    version.as_deref().unwrap_or("without a version")
 }
 
 fn variables_digest(variables: &Variables) -> String {

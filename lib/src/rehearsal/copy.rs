@@ -241,8 +241,8 @@ pub(super) fn look(
     room::look(&needs)
 }
 
-/// The copy's own sessions, those that look on, and what Python deltas and pg_restore open.
-const CONNECTIONS: u16 = 64;
+/// The copy's own sessions, those that look on, and what Python deltas open; the jobs come besides.
+const CONNECTIONS: usize = 60;
 
 /// A throw-away server of production's major version, with production's roles, and its extensions at hand.
 pub(super) fn start_server(
@@ -251,12 +251,13 @@ pub(super) fn start_server(
     options: &RehearsalOptions,
     run: &Run,
 ) -> Result<Server> {
+    let connections = CONNECTIONS + options.jobs.max(4);
     // Enough for a transaction that locks everything. Whoever looks at the locks goes through the whole table of them, which
     // therefore is no larger than that: so many for each connection.
     let locks = production.query(
         &format!(
             "select greatest(current_setting('max_locks_per_transaction')::int, 256, \
-             (select 2 * count(*) / {CONNECTIONS} from pg_class where oid >= 16384))::text"
+             (select 2 * count(*) / {connections} from pg_class where oid >= 16384))::text"
         ),
         &[],
     )?;
@@ -265,7 +266,7 @@ pub(super) fn start_server(
     let mut settings = vec![
         ("wal_level".to_owned(), "replica".to_owned()),
         ("full_page_writes".to_owned(), "on".to_owned()),
-        ("max_connections".to_owned(), CONNECTIONS.to_string()),
+        ("max_connections".to_owned(), connections.to_string()),
     ];
     settings.extend(options.server.settings.iter().cloned());
     settings.push((

@@ -26,6 +26,9 @@ use crate::upgrade::{Plan, Step, UpgradeOptions, Witness, upgrade, upgrade_seen}
 const BASE: &str = "pum_crash_base";
 const CLONE: &str = "pum_crash";
 
+/// Columns by their table and name.
+type Columns = BTreeSet<(String, String)>;
+
 /// An upgrade that was killed in a step, and run again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -86,7 +89,8 @@ impl CrashRehearsal<'_> {
     /// Kills and runs again, for each step; `upgraded` and `data` are what the upgrade that nobody disturbed came to.
     pub(super) fn carry_out(&self, upgraded: &Target, data: &Data) -> Result<Crashes> {
         let mut crashes = Crashes::default();
-        let unstable = self.control(data)?;
+        let (unstable, not_told) = self.control(data)?;
+        crashes.not_tried.extend(not_told);
         if !unstable.is_empty() {
             let names: Vec<String> = unstable
                 .iter()
@@ -106,8 +110,10 @@ impl CrashRehearsal<'_> {
                     .push(format!("{step}: a Python delta has sessions of its own"));
                 continue;
             }
-            let count = Script::open(step.path(), &self.options.variables)?.statement_count();
-            if count == 0 {
+            let script = Script::open(step.path(), &self.options.variables)?;
+            let count = script.statement_count();
+            // The BEGIN and COMMIT around all are passed over.
+            if count == 0 || script.enclosing_transaction() && count <= 2 {
                 continue;
             }
             let statement = count.div_ceil(2);
@@ -134,8 +140,8 @@ impl CrashRehearsal<'_> {
         Data::read(target, &self.options.table, self.jobs, &self.run.quietly())
     }
 
-    /// The columns that are another in a run that nobody kills.
-    fn control(&self, data: &Data) -> Result<BTreeSet<(String, String)>> {
+    /// The columns that are another in a run that nobody kills, and what cannot be told.
+    fn control(&self, data: &Data) -> Result<(Columns, Vec<String>)> {
         let clone = self.clone()?;
         let mut connection = Connection::open(&clone, &self.run.quietly())?;
         let sequences = connection.query(
@@ -149,7 +155,8 @@ impl CrashRehearsal<'_> {
         }
         drop(connection);
         upgrade(&clone, self.options, Some(self.plan), &self.run.quietly())?;
-        let (changes, _, _) = data.changes(&self.data(&clone)?);
+        let found = self.data(&clone)?;
+        let changes = data.differences(&found);
         let columns = |change: TableChange| {
             let table = change.table;
             change
@@ -157,7 +164,7 @@ impl CrashRehearsal<'_> {
                 .into_iter()
                 .map(move |column| (table.clone(), column))
         };
-        Ok(changes.into_iter().flat_map(columns).collect())
+        Ok((changes.into_iter().flat_map(columns).collect(), data.not_told(&found)))
     }
 
     /// What is otherwise when the upgrade is killed after a statement of a step, and run again.
@@ -167,7 +174,7 @@ impl CrashRehearsal<'_> {
         statement: usize,
         upgraded: &Target,
         data: &Data,
-        unstable: &BTreeSet<(String, String)>,
+        unstable: &Columns,
     ) -> Result<Option<String>> {
         let clone = self.clone()?;
         let quiet = self.run.quietly();
@@ -179,7 +186,7 @@ impl CrashRehearsal<'_> {
             session: 0,
             killed: false,
         };
-        let outcome = upgrade_seen(&clone, self.options, Some(self.plan), Some(&mut killer), &quiet);
+        let outcome = upgrade_seen(&clone, self.options, Some(self.plan.into()), Some(&mut killer), &quiet);
         self.run.go_on()?;
         let killed = killer.killed;
         drop(killer);
@@ -208,7 +215,7 @@ impl CrashRehearsal<'_> {
                 difference.object
             )));
         }
-        let (changes, _, _) = data.changes(&self.data(&clone)?);
+        let changes = data.differences(&self.data(&clone)?);
         let problem = changes.iter().find_map(|change| {
             let others: Vec<&String> = change
                 .columns_changed
@@ -248,6 +255,8 @@ impl Witness for Killer {
     fn session(&mut self, pid: i32) {
         self.session = pid;
     }
+
+    fn attempt_begins(&mut self) {}
 
     fn step_begins(&mut self, _: &Step) -> Result<()> {
         self.now = Some(self.now.map_or(0, |now| now + 1));

@@ -30,8 +30,7 @@ impl Contract {
                 Error::new(ErrorKind::Refused, "the rehearsal was made with other options").with_hint("rehearse again"),
             );
         }
-        self.hold(&mut Connection::open(production, run)?, &options.upgrade, terms, run)
-            .map(|_| ())
+        self.plan(production, &options.upgrade, terms, run).map(|_| ())
     }
 
     /// Whether production was upgraded by this very rehearsal and nothing is due any more: then it is compared with the

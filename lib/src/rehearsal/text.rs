@@ -37,11 +37,17 @@ impl Contract {
             let bad = points.clone().filter_map(|point| crashed(evidence, point));
             list(&mut text, "NOT SAFE", bad);
             let good = points.filter(|point| point.problem.is_none()).count();
-            let told = format!("in {good} steps, and run again: it came to the same");
+            let told = format!(
+                "in {good} {}, and run again: it came to the same",
+                if good == 1 { "step" } else { "steps" }
+            );
             list(
                 &mut text,
                 "killed",
-                std::iter::once(told).chain(crashes.not_tried.iter().map(|what| escape(what))),
+                (good > 0)
+                    .then_some(told)
+                    .into_iter()
+                    .chain(crashes.not_tried.iter().map(|what| escape(what))),
             );
         }
         list(
@@ -57,12 +63,12 @@ impl Contract {
             largest(&evidence.rewrites, |rewrite| rewrite.bytes)
                 .into_iter()
                 .map(|rewrite| {
-                    format!(
-                        "{}, {}, by {}",
-                        escape(&rewrite.relation),
-                        bytes(rewrite.bytes),
-                        evidence.told(&rewrite.by)
-                    )
+                    // A copy without rows has nothing to write.
+                    let size = match rewrite.bytes {
+                        0 => String::new(),
+                        size => format!("{}, ", bytes(size)),
+                    };
+                    format!("{}, {size}by {}", escape(&rewrite.relation), evidence.told(&rewrite.by))
                 }),
         );
         list(
@@ -180,7 +186,7 @@ fn predictions(text: &mut String, evidence: &Evidence) {
             (Some(true), Some(cost)) => format!("seen on the copy for {}", lasted(cost)),
             (Some(true), None) => "seen on the copy".to_owned(),
             (Some(false), _) => "not seen on the copy".to_owned(),
-            (None, _) => "nothing of it can be held against the copy".to_owned(),
+            (None, _) => "not measured on the copy".to_owned(),
         };
         format!(
             "{}: {}, {seen}:\n  {:13}   {}",

@@ -4,7 +4,7 @@
 const HIDDEN: char = '*';
 
 /// The values that follow the word password: a text in quotes or dollars, also one inside of another text, or the value of
-/// a connection string.
+/// a connection string; and the one in a URI.
 pub(crate) fn secrets(sql: &str) -> Vec<String> {
     const WORD: &str = "password";
     let lower = sql.to_ascii_lowercase();
@@ -33,6 +33,18 @@ pub(crate) fn secrets(sql: &str) -> Vec<String> {
             None
         };
         found.extend(secret.filter(|secret| !secret.trim().is_empty()).map(str::to_owned));
+    }
+    // postgresql://user:password@host
+    for (place, scheme) in sql.match_indices("://") {
+        let rest = sql.get(place + scheme.len()..).unwrap_or_default();
+        let ends = |c: char| c.is_whitespace() || "'\"/?#;,)".contains(c);
+        let authority = rest.split(ends).next().unwrap_or_default();
+        let login = authority.rsplit_once('@').map(|(login, _)| login);
+        if let Some((_, secret)) = login.and_then(|login| login.split_once(':'))
+            && !secret.is_empty()
+        {
+            found.push(secret.to_owned());
+        }
     }
     found
 }
@@ -73,6 +85,7 @@ mod tests {
             ("connection 'host=a password=secret dbname=b'", "secret"),
             ("update u set password = 'secret'", "secret"),
             ("f(password => 'secret')", "secret"),
+            ("dblink('postgresql://ann:secret@host/db')", "secret"),
         ] {
             assert_eq!(secrets(sql), [secret], "{sql}");
             let shown = hidden(sql, &secrets(sql));

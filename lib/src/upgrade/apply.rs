@@ -90,26 +90,49 @@ impl Prepared {
     fn still_in_budget(&self, begun: Instant) -> Result<()> {
         match self.budget {
             Some(budget) if begun.elapsed() > budget => {
-                Err(Error::new(ErrorKind::Refused, self.over(budget)).with_hint(WHEN_OVER))
+                Err(Error::new(ErrorKind::Refused, self.over(budget, None)).with_hint(WHEN_OVER))
             }
             _ => Ok(()),
         }
     }
 
+    /// Shortens the time that the next statement may take to what is left of the step's, now and then.
+    fn shorten(&self, connection: &mut Connection, begun: Instant, shortened: &mut Duration) -> Result<()> {
+        let Some(budget) = self.budget else { return Ok(()) };
+        let elapsed = begun.elapsed();
+        if elapsed - *shortened < budget / 10 {
+            return Ok(());
+        }
+        *shortened = elapsed;
+        let left = budget.saturating_sub(elapsed).as_millis().clamp(1, i32::MAX as u128);
+        // A shorter one of the script's own stays.
+        connection.query(
+            "select pg_catalog.set_config('statement_timeout', $1::pg_catalog.text, true) from pg_catalog.pg_settings s \
+             where s.name operator(pg_catalog.=) 'statement_timeout'::pg_catalog.text \
+             and (s.setting operator(pg_catalog.=) '0'::pg_catalog.text \
+                 or s.setting::pg_catalog.int8 operator(pg_catalog.>) $1::pg_catalog.int8)",
+            &[Some(&left.to_string())],
+        )?;
+        Ok(())
+    }
+
     /// Says of a statement that the limit ended that it did.
-    fn over_budget(&self, error: Error) -> Error {
+    fn over_budget(&self, error: Error, begun: Instant, blockers: Option<&str>) -> Error {
         match self.budget {
-            // 57014: statement timeout.
-            Some(budget) if error.sqlstate() == Some("57014") => {
-                error.within(format_args!("{}", self.over(budget))).with_hint(WHEN_OVER)
+            // 57014 is what somebody who cancels the statement leads to, too.
+            Some(budget) if error.sqlstate() == Some("57014") && begun.elapsed() >= budget.mul_f64(0.9) => {
+                error.within(self.over(budget, blockers)).with_hint(WHEN_OVER)
             }
             _ => error,
         }
     }
 
-    fn over(&self, budget: Duration) -> String {
+    fn over(&self, budget: Duration, blockers: Option<&str>) -> String {
+        let who = blockers
+            .map(|who| format!("; in the way was {who}"))
+            .unwrap_or_default();
         format!(
-            "{} takes longer than the rehearsal allows, which is {:.1} s",
+            "{} takes longer than the rehearsal allows, which is {:.1} s{who}",
             self.step,
             budget.as_secs_f64()
         )
@@ -307,6 +330,9 @@ impl<'a> Application<'a> {
 
     fn attempt(&mut self, steps: &[Prepared]) -> Result<()> {
         self.fresh_session()?;
+        if let Some(witness) = &mut self.witness {
+            witness.attempt_begins();
+        }
         let milliseconds = u64::try_from(self.options.lock_timeout.as_millis()).unwrap_or(0);
         let at_work = at_work_in_transaction(&self.options.table);
         let is_ours = self.lock.is_ours();
@@ -357,7 +383,7 @@ impl<'a> Application<'a> {
                     if let Some(connection) = &mut self.connection {
                         connection.rollback();
                     }
-                    return Err(prepared.over_budget(error));
+                    return Err(prepared.over_budget(error, step_begun, self.watch.last_blockers().as_deref()));
                 }
             }
             let milliseconds = u64::try_from(step_begun.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -399,6 +425,7 @@ impl<'a> Application<'a> {
             None => None,
         };
         let around = script.enclosing_transaction();
+        let mut shortened = Duration::ZERO;
         let mut statements = script.statements()?;
         while let Some(statement) = statements.next()? {
             if around && (statement.number() == 1 || statement.number() == script.statement_count()) {
@@ -410,8 +437,10 @@ impl<'a> Application<'a> {
                 unit: "statements",
             });
             prepared.still_in_budget(begun)?;
+            prepared.shorten(connection, begun, &mut shortened)?;
             run_seen(connection, &statement, &mut statements, &mut self.witness)?;
         }
+        prepared.still_in_budget(begun)?;
         self.prove(prepared, transaction, row, begun)?;
         Ok(row)
     }
@@ -499,6 +528,7 @@ impl<'a> Application<'a> {
     fn fresh_session(&mut self) -> Result<()> {
         if let Some(connection) = &mut self.connection {
             connection.rollback();
+            self.watch.forget();
             match connection.execute("discard all") {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::ConnectionLost => self.connection = None,

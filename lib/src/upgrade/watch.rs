@@ -41,7 +41,15 @@ impl Watch {
 
     /// Follows this server process from now on.
     pub(crate) fn follow(&self, pid: i32) {
+        self.forget();
         self.shared.pid.store(pid, Ordering::SeqCst);
+    }
+
+    /// Forgets who was in the way before.
+    pub(crate) fn forget(&self) {
+        if let Ok(mut blockers) = self.shared.blockers.lock() {
+            *blockers = None;
+        }
     }
 
     /// Who was in the way last.

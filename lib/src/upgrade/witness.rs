@@ -10,6 +10,8 @@ use super::plan::Step;
 pub(crate) trait Witness {
     /// A session of the server runs what follows.
     fn session(&mut self, pid: i32);
+    /// A transaction of whole steps begins; where another session is in its way, it does so again.
+    fn attempt_begins(&mut self);
     /// A step begins.
     fn step_begins(&mut self, step: &Step) -> Result<()>;
     /// A statement begins.

@@ -218,11 +218,12 @@ fn told(contract: &Contract, before: bool) -> Report {
     }
 }
 
-/// What was rehearsed and measured, without the structure of the upgraded copy, of which a thousand would be too much.
+/// What was rehearsed and measured, without the structures before and after, of which a thousand would be too much.
 fn document(contract: &Contract, before: bool) -> Value {
     let mut document = serde_json::to_value(contract).unwrap_or_default();
     if let Some(object) = document.as_object_mut() {
         object.remove("upgraded");
+        object.remove("before");
         object.insert("schema".to_owned(), "pum/test/1".into());
         object.insert("id".to_owned(), contract.id().into());
         object.insert("rehearsed_before".to_owned(), before.into());

@@ -91,6 +91,7 @@ pub(in crate::rehearsal) fn prepare(target: &Target, like: &Likeness, overwrite:
         return if usable { Ok(()) } else { Err(no_maintenance(target)) };
     };
     if !usable {
+        refuse_without_createdb(&mut maintenance, target, &name)?;
         drop_database(&mut maintenance, target, &name)?;
         create(&mut maintenance, target, &name, like, run)?;
     }
@@ -177,6 +178,22 @@ fn failed(target: &Target, what: &str, error: Error) -> Error {
     error
         .within(format_args!("the database {target} cannot be {what}"))
         .with_hint("the user needs the right CREATEDB; or create an empty database yourself")
+}
+
+/// What is dropped must be created again: the owner of a database may drop it, and need not be able to.
+fn refuse_without_createdb(maintenance: &mut Connection, target: &Target, name: &str) -> Result<()> {
+    let rows = maintenance.query(
+        "select (rolsuper or rolcreatedb)::text from pg_roles where rolname = current_user",
+        &[],
+    )?;
+    if rows.value(0, 0) == Some("true") || found(maintenance, name)? == Found::Nothing {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("the database {target} holds the last rehearsal, and the user may not create it again"),
+    )
+    .with_hint("give the user the right CREATEDB, or drop and create the database yourself, empty"))
 }
 
 fn drop_database(maintenance: &mut Connection, target: &Target, name: &str) -> Result<()> {

@@ -22,6 +22,7 @@ use crate::dump::{Restored, Selection, Stage, dump_for_copy, restore_stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::TableName;
 use crate::rehearsal::{COPY, shown};
+use crate::report::page::thousands;
 use crate::run::{Event, Run};
 use crate::server::PrivateDirectory;
 use crate::target::Target;
@@ -113,8 +114,14 @@ pub(super) fn unknown_of(sampled: &Sampled) -> Option<String> {
     } = sampled;
     (*tables > 0).then(|| {
         format!(
-            "the copy has a sample of {sample} of the rows of large tables ({drawn} rows of {tables} tables, and {needed} \
-             more that foreign keys need): times are not production's, and what the deltas do to rows is known of these only"
+            "the copy has a sample of {sample} of the rows of large tables ({} rows of {}, and {} more that foreign keys \
+             need): times are not production's, and what the deltas do to rows is known of these only",
+            thousands(drawn),
+            match tables {
+                1 => "1 table".to_owned(),
+                _ => format!("{tables} tables"),
+            },
+            thousands(needed),
         )
     })
 }

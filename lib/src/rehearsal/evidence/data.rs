@@ -16,8 +16,8 @@ use crate::target::Target;
 pub(crate) struct Data {
     tables: BTreeMap<String, Table>,
     sequences: BTreeMap<String, Option<String>>,
-    /// What could not be read, and why.
-    unread: Vec<String>,
+    /// The tables that could not be read, and why.
+    unread: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
@@ -92,13 +92,14 @@ impl Data {
         let sequences = sequences(&mut connection, upgrades)?;
         drop(connection);
         let total = questions.len();
+        let workers = jobs.min(total).max(1);
         let queue = Mutex::new(VecDeque::from(questions));
         let found = Mutex::new(Data {
             sequences,
             ..Data::default()
         });
         let outcomes: Vec<Result<()>> = std::thread::scope(|scope| {
-            let workers: Vec<_> = (0..jobs.max(1))
+            let workers: Vec<_> = (0..workers)
                 .map(|_| scope.spawn(|| work(target, &queue, &found, total, run)))
                 .collect();
             let ended = |_| Err(Error::new(ErrorKind::Server, "reading the data ended unexpectedly"));
@@ -119,19 +120,14 @@ impl Data {
             .collect()
     }
 
-    /// What changed, and what could not be told.
+    /// What changed in this very database, and what could not be told. A table that has another name now is the same table.
     pub(crate) fn changes(&self, after: &Data) -> (Vec<TableChange>, Vec<SequenceChange>, Vec<String>) {
-        let mut names: Vec<&String> = self.tables.keys().chain(after.tables.keys()).collect();
-        names.sort();
-        names.dedup();
-        let unread = |name: &str| {
-            self.unread
-                .iter()
-                .chain(&after.unread)
-                .any(|unread| unread.starts_with(name))
-        };
-        let tables = names.iter().filter(|name| !unread(name));
-        let tables = tables.filter_map(|name| change(name, self.tables.get(*name), after.tables.get(*name)));
+        let now: BTreeMap<&str, &str> = after
+            .tables
+            .iter()
+            .map(|(name, table)| (&*table.oid, &**name))
+            .collect();
+        let tables = self.tables_changed(after, |table| now.get(&*table.oid).copied());
         let mut sequences = Vec::new();
         for (sequence, before) in &self.sequences {
             if let Some(now) = after.sequences.get(sequence)
@@ -144,15 +140,46 @@ impl Data {
                 });
             }
         }
-        let mut not_told: Vec<String> = self
-            .unread
-            .iter()
-            .chain(&after.unread)
-            .map(|reason| format!("the data of {reason}"))
+        (tables, sequences, self.not_told(after))
+    }
+
+    /// What could not be read of either, in words.
+    pub(crate) fn not_told(&self, other: &Data) -> Vec<String> {
+        let unread = self.unread.iter().chain(&other.unread);
+        let mut not_told: Vec<String> = unread
+            .map(|(table, reason)| format!("the data of {table}: {reason}"))
             .collect();
         not_told.sort();
         not_told.dedup();
-        (tables.collect(), sequences, not_told)
+        not_told
+    }
+
+    /// What is otherwise in a clone, where tables that were made in both have other numbers: by name.
+    pub(crate) fn differences(&self, clone: &Data) -> Vec<TableChange> {
+        self.tables_changed(clone, |_| None)
+    }
+
+    /// The changes of each table, which is known by its name where `name_of` does not know it.
+    fn tables_changed<'a>(&self, after: &'a Data, name_of: impl Fn(&Table) -> Option<&'a str>) -> Vec<TableChange> {
+        let mut left: BTreeMap<&str, &Table> = after.tables.iter().map(|(name, table)| (&**name, table)).collect();
+        let mut pairs: Vec<(&str, Option<&Table>, Option<&Table>)> = Vec::new();
+        let mut by_name = Vec::new();
+        for (name, table) in &self.tables {
+            match name_of(table).and_then(|now| left.remove_entry(now)) {
+                Some((now, other)) => pairs.push((now, Some(table), Some(other))),
+                None => by_name.push((&**name, table)),
+            }
+        }
+        for (name, table) in by_name {
+            pairs.push((name, Some(table), left.remove(name)));
+        }
+        pairs.extend(left.into_iter().map(|(name, table)| (name, None, Some(table))));
+        pairs.sort_by_key(|(name, ..)| *name);
+        pairs
+            .into_iter()
+            .filter(|(name, ..)| !self.unread.contains_key(*name) && !after.unread.contains_key(*name))
+            .filter_map(|(name, before, after)| change(name, before, after))
+            .collect()
     }
 }
 
@@ -301,7 +328,7 @@ fn work(
                 found.tables.insert(question.table, table);
             }
             Err(error) if error.server().is_some() && error.kind() == ErrorKind::Server => {
-                found.unread.push(format!("{}: {}", question.table, error.message()));
+                found.unread.insert(question.table, error.message().to_owned());
             }
             Err(error) => return Err(error),
         }

@@ -1,7 +1,7 @@
 //! Which locks the upgrade holds, looked at from another session. That session does not see what the upgrade has not
 //! committed, which serves well: relations that nobody sees yet keep nobody out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::KeepsOut;
@@ -77,26 +77,44 @@ impl Eyes {
 
     /// What is known about a relation; none of a temporary one, and of TOAST.
     pub(super) fn relation(&mut self, oid: Oid) -> Result<Option<Relation>> {
-        if let Some(known) = self.relations.get(&oid) {
-            return Ok(known.clone());
+        self.learn([oid].into())?;
+        Ok(self.relations.get(&oid).cloned().flatten())
+    }
+
+    /// Asks for all relations that are not known yet.
+    pub(super) fn learn(&mut self, oids: BTreeSet<Oid>) -> Result<()> {
+        let new = oids.into_iter().filter(|oid| !self.relations.contains_key(oid));
+        let new: Vec<Oid> = new.collect();
+        if new.is_empty() {
+            return Ok(());
         }
+        let list: Vec<String> = new.iter().map(ToString::to_string).collect();
         let rows = self.connection.query(
-            "select pg_catalog.format('%I.%I', n.nspname, c.relname), \
+            "select c.oid::pg_catalog.text, pg_catalog.format('%I.%I', n.nspname, c.relname), \
                  case when t.relname is not null then pg_catalog.format('%I.%I', n.nspname, t.relname) end, \
                  (c.relkind in ('r', 'p', 'm'))::pg_catalog.text \
              from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
              left join pg_catalog.pg_index i on i.indexrelid = c.oid \
              left join pg_catalog.pg_class t on t.oid = i.indrelid \
-             where c.oid = $1::pg_catalog.oid and n.nspname !~ '^pg_'",
-            &[Some(&oid.to_string())],
+             where c.oid = any ($1::pg_catalog.oid[]) and n.nspname !~ '^pg_'",
+            &[Some(&format!("{{{}}}", list.join(",")))],
         )?;
-        let found = rows.iter().next().map(|row| Relation {
-            name: row.text(0).to_owned(),
-            table: row.value(1).map(str::to_owned),
-            is_table: row.text(2) == "true",
-        });
-        self.relations.insert(oid, found.clone());
-        Ok(found)
+        self.relations.extend(new.into_iter().map(|oid| (oid, None)));
+        for row in rows.iter() {
+            let Ok(oid) = row.text(0).parse() else { continue };
+            let relation = Relation {
+                name: row.text(1).to_owned(),
+                table: row.value(2).map(str::to_owned),
+                is_table: row.text(3) == "true",
+            };
+            self.relations.insert(oid, Some(relation));
+        }
+        Ok(())
+    }
+
+    /// Forgets the names: a commit may have changed them.
+    pub(super) fn forget(&mut self) {
+        self.relations.clear();
     }
 
     pub(super) fn connection(&mut self) -> &mut Connection {

@@ -13,7 +13,7 @@ use crate::connection::{Connection, TransactionStatus};
 use crate::delta::Language;
 use crate::error::Result;
 use crate::run::Run;
-use crate::script::Statement;
+use crate::script::{Statement, hidden, secrets};
 use crate::target::Target;
 use crate::upgrade::{Step, Witness};
 
@@ -34,6 +34,8 @@ struct Shared {
     pid: AtomicI32,
     /// Changes whenever what was looked at before is out of date.
     epoch: AtomicU64,
+    /// Changes whenever names may have changed.
+    commits: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -63,7 +65,9 @@ struct File {
 /// Looks on while the copy is upgraded.
 pub(crate) struct Recorder {
     shared: Arc<Shared>,
-    watching: Option<JoinHandle<()>>,
+    watching: Option<JoinHandle<Result<()>>>,
+    /// Why nobody looks on between the ends of statements any more.
+    blind: Option<String>,
     eyes: Eyes,
     begun: Instant,
     steps: Vec<StepEvidence>,
@@ -76,8 +80,12 @@ pub(crate) struct Recorder {
     /// The steps that change the structure outside a transaction, where nobody counts what was read.
     outside: BTreeSet<usize>,
     wal: u64,
+    /// Whether that is of the end of the statement before.
+    wal_known: bool,
     step_wal: u64,
     statement_begun: Instant,
+    /// How many steps, rewrites and scans there were when the transaction began.
+    kept: [usize; 3],
     /// How long the step was kept waiting by what is looked at in it.
     looking: Duration,
     temporary: u64,
@@ -95,6 +103,7 @@ impl Recorder {
             stop: AtomicBool::new(false),
             pid: AtomicI32::new(NOBODY),
             epoch: AtomicU64::new(0),
+            commits: AtomicU64::new(0),
             state: Mutex::new(State {
                 begun,
                 place: Place {
@@ -108,16 +117,15 @@ impl Recorder {
             }),
         });
         let seen = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || {
-            // Whoever cannot look any more sees less, and the upgrade goes on.
-            let _ = watch(&seen, &mut watching);
-        });
+        // Whoever cannot look any more sees less, and the upgrade goes on.
+        let thread = std::thread::spawn(move || watch(&seen, &mut watching));
         let files = files(eyes.connection())?;
         let wal = eyes.look(NOBODY)?.wal;
         let [temporary, size] = totals(eyes.connection())?;
         Ok(Recorder {
             shared,
             watching: Some(thread),
+            blind: None,
             eyes,
             begun,
             steps: Vec::new(),
@@ -128,8 +136,10 @@ impl Recorder {
             scanned_known: true,
             outside: BTreeSet::new(),
             wal,
+            wal_known: true,
             step_wal: wal,
             statement_begun: begun,
+            kept: [0; 3],
             looking: Duration::ZERO,
             temporary,
             size,
@@ -148,6 +158,9 @@ impl Recorder {
         locks.sort_by(|one, other| (one.begin, &one.relation).cmp(&(other.begin, &other.relation)));
         let (waits, missed) = probes.map(Probes::end).unwrap_or_default();
         let mut not_measured = Vec::new();
+        if let Some(why) = self.blind.take() {
+            not_measured.push(format!("locks that were not held at the end of a statement: {why}"));
+        }
         if !missed.is_empty() {
             not_measured.push(format!(
                 "how long readers and writers of {} waited: too many tables were locked at once",
@@ -178,7 +191,11 @@ impl Recorder {
         self.shared.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.watching.take() {
             thread.thread().unpark();
-            let _ = thread.join();
+            match thread.join() {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => self.blind = Some(error.message().to_owned()),
+                Err(_) => self.blind = Some("looking on ended unexpectedly".to_owned()),
+            }
         }
     }
 
@@ -362,8 +379,11 @@ impl Witness for Recorder {
         let mut wal_bytes = 0;
         if looks {
             let look = self.look()?;
-            wal_bytes = look.wal.saturating_sub(self.wal);
+            if self.wal_known {
+                wal_bytes = look.wal.saturating_sub(self.wal);
+            }
             self.wal = look.wal;
+            self.wal_known = true;
             if !look.held.is_empty() && structure {
                 self.files_of(connection, &look, statement)?;
             } else {
@@ -371,6 +391,7 @@ impl Witness for Recorder {
             }
         } else {
             self.scanned_known = false;
+            self.wal_known = false;
         }
         let Some(step) = self.steps.last_mut() else {
             return Ok(());
@@ -394,6 +415,8 @@ impl Witness for Recorder {
 
     fn transaction_ended(&mut self) -> Result<()> {
         self.shared.epoch.fetch_add(1, Ordering::SeqCst);
+        self.shared.commits.fetch_add(1, Ordering::SeqCst);
+        self.eyes.forget();
         self.shared.state().close_all();
         self.scanned.clear();
         self.scanned_known = true;
@@ -405,6 +428,7 @@ impl Witness for Recorder {
         let now = milliseconds(self.begun.elapsed().saturating_sub(self.looking));
         self.prune();
         self.wal = self.eyes.look(NOBODY)?.wal;
+        self.wal_known = true;
         if let Some(step) = self.steps.last_mut() {
             step.milliseconds = now.saturating_sub(step.begin);
             step.wal_bytes = self.wal.saturating_sub(self.step_wal);
@@ -412,9 +436,17 @@ impl Witness for Recorder {
         Ok(())
     }
 
+    fn attempt_begins(&mut self) {
+        self.kept = [self.steps.len(), self.rewrites.len(), self.scans.len()];
+    }
+
     fn rolled_back(&mut self) {
         // A lock that was waited for in vain was taken all the same.
         let _ = self.transaction_ended();
+        let [steps, rewrites, scans] = self.kept;
+        self.steps.truncate(steps);
+        self.rewrites.truncate(rewrites);
+        self.scans.truncate(scans);
         if let Some(step) = self.steps.last_mut() {
             step.statements.clear();
         }
@@ -502,6 +534,7 @@ impl State {
 fn known(eyes: &mut Eyes, shared: &Shared, look: &Look) -> Result<Vec<(Oid, Option<Relation>)>> {
     let open: BTreeSet<Oid> = shared.state().open.keys().map(|(oid, _)| *oid).collect();
     let mut found = Vec::new();
+    eyes.learn(look.held.iter().map(|(oid, _)| *oid).collect())?;
     for (oid, _) in &look.held {
         let relation = eyes.relation(*oid)?;
         if relation.is_some() || !open.contains(oid) {
@@ -512,6 +545,7 @@ fn known(eyes: &mut Eyes, shared: &Shared, look: &Look) -> Result<Vec<(Oid, Opti
 }
 
 fn watch(shared: &Shared, eyes: &mut Eyes) -> Result<()> {
+    let mut known_until = 0;
     while !shared.stop.load(Ordering::SeqCst) {
         std::thread::park_timeout(INTERVAL);
         let pid = shared.pid.load(Ordering::SeqCst);
@@ -519,6 +553,11 @@ fn watch(shared: &Shared, eyes: &mut Eyes) -> Result<()> {
             continue;
         }
         let epoch = shared.epoch.load(Ordering::SeqCst);
+        let commits = shared.commits.load(Ordering::SeqCst);
+        if commits != known_until {
+            eyes.forget();
+            known_until = commits;
+        }
         let look = eyes.look(pid)?;
         if look.held.is_empty() && shared.state().open.is_empty() {
             continue;
@@ -575,8 +614,16 @@ fn changes_structure(statement: &str) -> bool {
     )
 }
 
-/// The beginning of a statement in one line, and nothing that follows the word password.
+/// The beginning of a statement in one line, without passwords in URIs, and nothing that follows the word password.
 fn beginning(statement: &str) -> String {
+    // Of a long one the beginning is enough.
+    let whole = statement.len();
+    let cut = statement
+        .char_indices()
+        .nth(20 * BEGINNING)
+        .map_or(whole, |(place, _)| place);
+    let statement = statement.get(..cut).unwrap_or_default();
+    let statement = &*hidden(statement, &secrets(statement));
     let lower = statement.to_ascii_lowercase();
     let end = lower
         .find("password")
@@ -584,7 +631,7 @@ fn beginning(statement: &str) -> String {
     let words: Vec<&str> = statement.get(..end).unwrap_or_default().split_whitespace().collect();
     let text = words.join(" ");
     let mut short: String = text.chars().take(BEGINNING).collect();
-    if short.len() < text.len() || end < statement.len() {
+    if short.len() < text.len() || end < statement.len() || cut < whole {
         short.truncate(short.trim_end().len());
         short.push_str(" ...");
     }
@@ -601,6 +648,10 @@ mod tests {
         assert_eq!(
             beginning("create role x Password 'secret'"),
             "create role x Password ..."
+        );
+        assert_eq!(
+            beginning("select dblink('postgresql://ann:secret@host/db', 'x')"),
+            "select dblink('postgresql://ann:******@host/db', 'x')"
         );
         assert!(beginning(&"x ".repeat(1000)).ends_with("x ..."));
     }

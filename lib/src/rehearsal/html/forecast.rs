@@ -45,7 +45,7 @@ pub(super) fn estimates(contract: &Contract) -> Vec<Estimate> {
         },
         Estimate {
             name: "Extra disk",
-            value: format!("at least {}", bytes(disk)),
+            value: format!("about {}", bytes(disk)),
             meaning: format!(
                 "{} for relations that exist twice until {} commits, their indexes and long values not counted; {} by which \
                  the database had grown in the end; {} of write-ahead log, until it is archived and recycled; {} of temporary \

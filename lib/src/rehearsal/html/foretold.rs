@@ -81,7 +81,7 @@ impl Hazard {
         let (class, seen) = match prediction.seen {
             Some(true) => ("readers", "seen on the copy"),
             Some(false) => ("changes", "not seen on the copy"),
-            None => ("writers", "not comparable"),
+            None => ("writers", "not measured on the copy"),
         };
         Hazard {
             rule: escape(&prediction.rule),

@@ -74,6 +74,7 @@ impl Application<'_> {
                     total: Some(script.statement_count() as u64),
                     unit: "statements",
                 });
+                prepared.still_in_budget(begun)?;
                 let first_again = resumed && statement.number() == done + 1;
                 if statement.outside_transaction().is_some() {
                     if let Some(witness) = &mut self.witness {
@@ -124,7 +125,7 @@ impl Application<'_> {
             (outcome, _) => outcome,
         };
         let outcome = outcome.map_err(|error: Error| {
-            let error = prepared.over_budget(error);
+            let error = prepared.over_budget(error, begun, self.watch.last_blockers().as_deref());
             if let Some(connection) = &mut self.connection {
                 connection.rollback();
                 if let Some(row) = row {
