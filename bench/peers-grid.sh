@@ -2,6 +2,7 @@
 # Several migration tools on the same grid of faults, against a PostgreSQL server of its own.
 #
 #   bench/peers-grid.sh [--from DIR] [--tools NAME,NAME] [--points N] [--jobs N] [--json FILE]
+#   bench/peers-grid.sh --report FILE... prints the tables of earlier runs again
 #   bench/peers-grid.sh --install DIR    puts the tools there (npm, pip, cargo: minutes), for --from
 #
 # Tools that are neither in DIR nor in PATH are skipped, with a word. Sqitch and sql-migrate are Debian's packages
@@ -39,8 +40,8 @@ if [[ ${1:-} == --install ]]; then
     exit
 fi
 for argument in "$@"; do
-    if [[ $argument == -h || $argument == --help ]]; then
-        PGHOST='' PGPORT='' exec python3 "$here/peers/grid.py" --help
+    if [[ $argument == -h || $argument == --help || $argument == --report ]]; then
+        exec python3 "$here/peers/grid.py" "$@"
     fi
 done
 # shellcheck source-path=SCRIPTDIR source=pum.sh

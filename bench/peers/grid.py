@@ -2,6 +2,7 @@
 """Migration tools on one grid of faults; bench/peers-grid.sh calls it, with a server that PGHOST and PGPORT name.
 
     grid.py [--from DIR] [--tools NAME,NAME] [--points N] [--jobs N] [--json FILE]
+    grid.py --report FILE...
 
 Every tool gets the same three migrations, in its own form, in a database in which it has applied one already. A run goes
 through a proxy that knows PostgreSQL's messages, and is disturbed at one of them. Then the same command is run once more,
@@ -24,7 +25,7 @@ from pathlib import Path
 from proxy import Point, Proxy
 from tools import ALL, Migration, Tool
 
-HOST, PORT = os.environ["PGHOST"], os.environ["PGPORT"]
+HOST, PORT = os.environ.get("PGHOST", ""), os.environ.get("PGPORT", "5432")
 SOCKET = f"{HOST}/.s.PGSQL.{PORT}"
 PATIENCE = 30.0  # seconds that a command may take; an undisturbed one takes less than five
 FAULTS = ["killed", "reset", "ended", "unanswered"]
@@ -248,7 +249,11 @@ def faults(tool: Tool, work: Path, template: str, name: str, arguments: argparse
     if code != 0 or state(tool, database) != FOUND[name]:
         raise Broken(f"{name}, undisturbed: {code}, {state(tool, database)}: {said[-600:]}")
     points = [Point(seen.connection, seen.message, phase) for seen in proxy.seen for phase in ("before", "after")]
-    grid = [(fault, point) for fault in FAULTS[:3] for point in sample(points, arguments.points)]
+    # Half of them where something is written, however much a tool reads and asks besides.
+    writes = [point for point in points if point[:2] in proxy.writes]
+    others = [point for point in points if point[:2] not in proxy.writes]
+    drawn = sample(writes, (arguments.points + 1) // 2) + sample(others, arguments.points // 2)
+    grid = [(fault, point) for fault in FAULTS[:3] for point in drawn]
     grid += [("unanswered", point) for point in sample(proxy.ends, arguments.points)]
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
         return list(pool.map(
@@ -256,6 +261,7 @@ def faults(tool: Tool, work: Path, template: str, name: str, arguments: argparse
             enumerate(grid)))
 
 
+CHANGED = re.compile(r"chang|modif|checksum|diverg|differ", re.I)
 RAW = re.compile(r"duplicate key|already exists|deadlock|Traceback|could not serialize|panicked", re.I)
 
 
@@ -306,7 +312,7 @@ def scripts(tool: Tool, work: Path, template: str) -> dict:
         file, line = place(files, "no_such_table")
         answers[name] = {
             "exit": code, "said": said[-2500:], "left behind": rows > 0 or half, "history": state(tool, database)[-1],
-            "file named": Path(file).stem in said,
+            "file named": Path(file).stem in said or re.findall(r"(?<![a-z])m([0-3])(?!\w)", said)[-1:] == ["2"],
             "line named": bool(re.search(rf"\bline:? {line}\b|:{line}\b", said, re.I)),
         }
     files = write(tool, work, "edited", SETS["in transactions"])
@@ -317,6 +323,7 @@ def scripts(tool: Tool, work: Path, template: str) -> dict:
     asks = tool.check if tool.check(files, 0, database) else None
     code, said = run(tool, files, database, command=asks)
     answers["edited"] = {"exit before": first, "exit": code, "said": said[-2500:], "by": tool.edits,
+                         "warned": "m1" in said and bool(CHANGED.search(said)),
                          "found": state(tool, database) == FOUND["in transactions"]}
     return answers
 
@@ -379,10 +386,9 @@ def report(results: list) -> str:
             result["tool"], result["version"],
             of(came, lambda one: one["once"] and not one["raw"]), of(first, lambda one: one["once"] and not one["raw"]),
             "no" if wrong["left behind"] else "yes",
-            "file and line" if wrong["file named"] and wrong["line named"] else
-            "file" if wrong["file named"] else "line" if wrong["line named"] else "no",
+            " and ".join(what for what, there in (("migration", wrong["file named"]), ("line", wrong["line named"])) if there) or "no",
             left,
-            ("yes" if edited["exit"] != 0 else "no") + (f" ({edited['by']})" if edited["by"] != "run" else ""),
+            ("refused" if edited["exit"] != 0 else "warned" if edited["warned"] else "no") + (f" ({edited['by']})" if edited["by"] != "run" else ""),
         ])
     head = ["tool", "version", "two at once", "first run of all", "failure leaves nothing", "failure names",
             "COMMIT inside refused", "edited file noticed"]
@@ -397,7 +403,11 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=12, help="so many points for each fault and set (12)")
     parser.add_argument("--jobs", type=int, default=2, help="so many at once (2)")
     parser.add_argument("--json", type=Path, help="write every point there, with what the tools said")
+    parser.add_argument("--report", type=Path, nargs="+", metavar="JSON", help="only print the tables of earlier runs")
     arguments = parser.parse_args()
+    if arguments.report:
+        print(report([result for path in arguments.report for result in json.loads(path.read_text())["results"]]))
+        return
     named = [name for name in arguments.tools.split(",") if name]
     unknown = set(named) - {tool.name for tool in ALL}
     if unknown or arguments.points < 1 or arguments.jobs < 1:

@@ -37,6 +37,7 @@ class Pair:
         self.answered = threading.Event()  # while they wait: all that belong to the message are there
         self.waiting = collections.deque()  # messages whose answer ends with ReadyForQuery
         self.tags: list = []
+        self.idle = 0  # the last message after whose answer no transaction was open
 
 
 def shut(one: socket.socket, how: int = socket.SHUT_RDWR) -> None:
@@ -82,6 +83,7 @@ class Proxy:
         self.struck = False
         self.seen: list = []
         self.ends: list = []  # points at which an answer says that something was committed
+        self.writes: set = set()  # the messages that led to it: (connection, message)
         self.pairs: list = []
         self.lock = threading.Lock()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -167,7 +169,9 @@ class Proxy:
                 # A transaction has ended, and it was not one that only read.
                 if text[5:6] == b"I" and any(tag == "COMMIT" or tag.split()[0] not in QUIET for tag in pair.tags):
                     self.ends.append(Point(connection, number, "answer"))
-                pair.tags = []
+                    self.writes.update((connection, one) for one in range(pair.idle + 1, number + 1))
+                if text[5:6] == b"I":
+                    pair.idle, pair.tags = number, []
             held += text
             if pair.holds.is_set():
                 if self.point.phase == "answer" and not (last and number == self.point.message):

@@ -192,10 +192,14 @@ class RefineryGrouped(Refinery):
 
 class Yoyo(Tool):
     name = "yoyo"
-    mode = "apply --batch"
+    mode = "apply --batch -v"
     place = "yoyo/bin/yoyo"
     advice = "pip install yoyo-migrations psycopg2-binary 'setuptools<81'"
     history = "select count(*) from public._yoyo_migration"
+
+    def version(self) -> str:
+        packages = Path(self.program).parent.parent.glob("lib/python*/site-packages/yoyo_migrations-*.dist-info")
+        return next((package.name.split("-")[1].removesuffix(".dist") for package in packages), "?")
 
     def url(self, port: int, database: str) -> str:
         return super().url(port, database).replace("postgres:", "postgresql:")
@@ -208,7 +212,7 @@ class Yoyo(Tool):
         return depends + ("-- transactional: false\n" if migration.outside else "") + migration.sql
 
     def command(self, directory: Path, port: int, database: str) -> list:
-        return [self.program, "apply", "--batch", "--no-config-file", "-d", self.url(port, database), str(directory)]
+        return [self.program, "apply", "--batch", "-v", "--no-config-file", "-d", self.url(port, database), str(directory)]
 
 
 class Alembic(Tool):
