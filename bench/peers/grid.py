@@ -214,11 +214,17 @@ def disturb(tool: Tool, files: Path, template: str, database: str, fault: str, p
     again, said_again = run(tool, files, database)
     settle(database)
     found = state(tool, database)
+    freed = None
+    if again != 0 and tool.unlock(files, 0, database):
+        run(tool, files, database, command=tool.unlock)
+        freed, _ = run(tool, files, database)
+        settle(database)
+        found = state(tool, database)
     sql("postgres", f"drop database {database} with (force)")
     if not proxy.struck:
         verdict = "not reached"
     elif again != 0:
-        verdict = "stuck"
+        verdict = "unlocked" if freed == 0 and found == wanted else "stuck"
     else:
         verdict = "once" if found == wanted else "wrong"
     head = next((seen.text for seen in proxy.seen if (seen.connection, seen.message) == point[:2]), "")
@@ -364,14 +370,14 @@ def report(results: list) -> str:
         for result in results:
             points = [point for point in result["sets"].get(name, []) if point["verdict"] != "not reached"]
             if not points:
-                rows.append([result["tool"]] + ["-"] * 7)
+                rows.append([result["tool"]] + ["-"] * 8)
                 continue
             cells = [of([one for one in points if one["fault"] == fault], lambda one: one["verdict"] == "once")
                      for fault in FAULTS]
-            counts = [str(sum(one["verdict"] == verdict for one in points)) for verdict in ("stuck", "wrong")]
+            counts = [str(sum(one["verdict"] == verdict for one in points)) for verdict in ("unlocked", "stuck", "wrong")]
             told = [one for one in points if one["true"] is not None]
             rows.append([result["tool"], *cells, *counts, of(told, lambda one: one["true"])])
-        head = ["tool", *(WORDS[fault] for fault in FAULTS), "stuck", "wrong", "exit code true"]
+        head = ["tool", *(WORDS[fault] for fault in FAULTS), "once after unlocking", "stuck", "wrong", "exit code true"]
         text.append(f"Three migrations {name}: points after which the next run made everything exactly once\n\n"
                     + table(head, rows))
     rows = []

@@ -77,6 +77,10 @@ class Tool:
         """The command that notices changed files, where the run does not look."""
         return None
 
+    def unlock(self, _directory: Path, _port: int, _database: str) -> Optional[list]:
+        """The command that takes away the lock of a run that is gone, where the tool has one."""
+        return None
+
     def environment(self, _directory: Path, port: int, database: str) -> dict:
         return {"DATABASE_URL": self.url(port, database)}
 
@@ -213,6 +217,9 @@ class Yoyo(Tool):
 
     def command(self, directory: Path, port: int, database: str) -> list:
         return [self.program, "apply", "--batch", "-v", "--no-config-file", "-d", self.url(port, database), str(directory)]
+
+    def unlock(self, _directory: Path, port: int, database: str) -> Optional[list]:
+        return [self.program, "break-lock", "--batch", "--no-config-file", "-d", self.url(port, database)]
 
 
 class Alembic(Tool):
@@ -366,6 +373,9 @@ class Liquibase(Tool):
     def command(self, directory: Path, port: int, database: str) -> list:
         return ["bash", self.program, "--show-banner=false", f"--url=jdbc:postgresql://127.0.0.1:{port}/{database}?sslmode=disable",
                 "--username=postgres", f"--search-path={directory}", "--changelog-file=changelog.yaml", "update"]
+
+    def unlock(self, directory: Path, port: int, database: str) -> Optional[list]:
+        return [*self.command(directory, port, database)[:-1], "release-locks"]
 
 
 ALL = [Pum, Pum010, Dbmate, Sqlx, Refinery, RefineryGrouped, Yoyo, Alembic, NodePgMigrate, Sqitch, SqlMigrate, Liquibase]
