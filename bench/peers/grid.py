@@ -304,6 +304,12 @@ def place(files: Path, text: str) -> tuple:
     raise LookupError(text)
 
 
+def names(said: str, stem: str) -> bool:
+    """Whether a message names the second migration: its file, its long number, or m2 as the last of all."""
+    number = re.match(r"\d{5,}", stem)
+    return stem in said or bool(number and number.group() in said) or re.findall(r"(?<![a-z])m([0-3])(?!\w)", said)[-1:] == ["2"]
+
+
 def scripts(tool: Tool, work: Path, template: str) -> dict:
     """Migrations that are wrong, and one that was changed after it was applied."""
     answers = {}
@@ -318,7 +324,7 @@ def scripts(tool: Tool, work: Path, template: str) -> dict:
         file, line = place(files, "no_such_table")
         answers[name] = {
             "exit": code, "said": said[-2500:], "left behind": rows > 0 or half, "history": state(tool, database)[-1],
-            "file named": Path(file).stem in said or re.findall(r"(?<![a-z])m([0-3])(?!\w)", said)[-1:] == ["2"],
+            "file named": names(said, Path(file).stem),
             "line named": bool(re.search(rf"\bline:? {line}\b|:{line}\b", said, re.I)),
         }
     files = write(tool, work, "edited", SETS["in transactions"])
@@ -357,6 +363,12 @@ def of(points: list, wanted) -> str:
     return f"{sum(1 for point in points if wanted(point))}/{len(points)}" if points else "-"
 
 
+def together(rounds: list) -> str:
+    """How often all was done once, and in how many rounds one of them met the other's work as an error of PostgreSQL's."""
+    raw = sum(one["raw"] for one in rounds)
+    return of(rounds, lambda one: one["once"]) + (f", raw errors in {raw}" if raw else "")
+
+
 def table(head: list, rows: list) -> str:
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
@@ -390,7 +402,7 @@ def report(results: list) -> str:
             left = "no: half applied" + (", recorded" if leaves["history"] > 2 else "")
         rows.append([
             result["tool"], result["version"],
-            of(came, lambda one: one["once"] and not one["raw"]), of(first, lambda one: one["once"] and not one["raw"]),
+            together(came), together(first),
             "no" if wrong["left behind"] else "yes",
             " and ".join(what for what, there in (("migration", wrong["file named"]), ("line", wrong["line named"])) if there) or "no",
             left,
