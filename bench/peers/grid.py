@@ -125,7 +125,7 @@ class Running:
     def __init__(self, tool: Tool, files: Path, port: int, database: str, command: list):
         self.output = tempfile.TemporaryFile("w+", errors="replace")
         environment = {**os.environ, "NO_COLOR": "1", **tool.environment(files, port, database)}
-        for name in ("PGHOST", "PGPORT", "PGUSER"):
+        for name in ("PGHOST", "PGPORT", "PGUSER", "RUST_BACKTRACE"):
             environment.pop(name, None)
         self.process = subprocess.Popen(command, cwd=files, env=environment, stdin=subprocess.DEVNULL,
                                         stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True)
