@@ -152,7 +152,7 @@ pub(crate) fn checkpoint(
     connection
         .query(
             &format!(
-                "update {} set statements_done = $2::pg_catalog.int4, digest = $3::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int4",
+                "update {} set statements_done = $2::pg_catalog.int4, digest = $3::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int8",
                 table.quoted()
             ),
             &[Some(&row.to_string()), Some(&done.to_string()), Some(digest)],
@@ -175,7 +175,7 @@ pub(crate) fn begin(
         &format!(
             "update {} set run_id = $2::pg_catalog.uuid, state = '{}', checksum = $3::pg_catalog.text, \
              digest = case when statements_done operator(pg_catalog.>) 0 then digest else $4::pg_catalog.text end \
-             where id operator(pg_catalog.=) $1::pg_catalog.int4",
+             where id operator(pg_catalog.=) $1::pg_catalog.int8",
             table.quoted(),
             state::STARTED
         ),
