@@ -131,6 +131,8 @@ pub(crate) mod state {
     pub(crate) const STARTED: &str = "started";
     pub(crate) const FAILED: &str = "failed";
     pub(crate) const DONE: &str = "done";
+    /// Done, and its run had deltas of lower versions to come, from another directory.
+    pub(crate) const MORE: &str = "more";
 }
 
 /// One row of the upgrades table.
@@ -160,7 +162,7 @@ pub struct Entry {
     pub run: Option<String>,
     /// SHA-256 of the text with line feeds and without a byte-order mark (pum 2).
     pub digest: Option<String>,
-    /// `started`, `failed` or `done` (pum 2).
+    /// `started`, `failed`, `done`, or `more`: done, and deltas of lower versions were to come in the same run (pum 2).
     pub state: Option<String>,
     /// How many statements of a delta without a transaction are done (pum 2).
     pub statements_done: usize,
@@ -286,6 +288,18 @@ impl History {
             .filter(|entry| entry.success)
             .map(|entry| entry.version)
             .max()
+    }
+
+    /// The version below which nothing is due: the current one, unless the last run ended with deltas of lower versions to
+    /// come. Then it is the one that was current before that run.
+    pub(crate) fn floor(&self) -> Option<Version> {
+        let applied = || self.entries.iter().filter(|entry| entry.success);
+        let more = applied()
+            .rev()
+            .take_while(|entry| entry.state.as_deref() == Some(state::MORE))
+            .count();
+        let ended = applied().count() - more;
+        applied().take(ended).map(|entry| entry.version).max()
     }
 
     /// The row that says that a delta is applied.
