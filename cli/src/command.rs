@@ -3,7 +3,7 @@
 mod baseline;
 mod check;
 pub(crate) mod completions;
-mod config;
+pub(crate) mod config;
 mod demo;
 mod dump;
 mod hazards;

@@ -9,6 +9,7 @@ mod terminal;
 
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 
 use clap::Parser;
 use pum::{Error, ErrorKind, Result};
@@ -77,6 +78,25 @@ pub fn main_as(itself: Option<Vec<OsString>>, words: impl IntoIterator<Item = Os
             Err(error) => ended(&terminal, Err(error)),
         },
     }
+}
+
+/// What `pum config` shows of a file, as text and as JSON, with the variables read as for a delta: for those who try what
+/// configuration files do; no part of the interface.
+///
+/// # Errors
+/// As the command.
+#[doc(hidden)]
+pub fn configuration(file: &Path) -> Result<[String; 2]> {
+    let config = Config::read(Some(file))?;
+    config.script_variables(&[])?;
+    let shown = |format: &str| {
+        let words = ["pum", "config", "--format", format];
+        match Pum::try_parse_from(words).map(|pum| pum.command) {
+            Ok(Some(Command::Config(args))) => command::config::text(args, &config),
+            _ => Err(Error::new(ErrorKind::Usage, "there is no command config")),
+        }
+    };
+    Ok([shown("text")?, shown("json")?])
 }
 
 fn in_session(command: Command, session: Session) -> u8 {

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pum::readers::{service_names, service_section};
 use pum::{Catalog, Contract, Deltas, Expectations, HtmlOptions, Result, Script, Target, Variables, Version};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -14,12 +15,13 @@ use tempfile::TempDir;
 pub type Holds = fn(&[u8]);
 
 /// All of them, with the names of their folders in the corpus.
-pub const TARGETS: [(&str, Holds); 5] = [
+pub const TARGETS: [(&str, Holds); 6] = [
     ("script", script),
     ("deltas", deltas),
     ("version", version),
     ("target", target),
     ("documents", documents),
+    ("services", services),
 ];
 
 thread_local! {
@@ -133,6 +135,24 @@ pub fn target(data: &[u8]) {
         assert!(!target.to_string().contains(secret));
         assert!(!target.name().contains(secret));
         assert!(!format!("{target:?}").contains(secret));
+    }
+}
+
+/// A service file names services, and each is found in it, or a line of it refused. A value is part of one line.
+pub fn services(data: &[u8]) {
+    for name in service_names(data) {
+        assert!(!name.is_empty() && !name.contains(['\n', ']']));
+        // Two of one name: the first is meant.
+        let section = told(service_section(data, &name));
+        for (keyword, value) in section
+            .map(|section| section.expect("what was listed"))
+            .unwrap_or_default()
+        {
+            assert!(!keyword.contains(['=', '\n']) && !value.contains('\n'));
+            let line = format!("{keyword}={value}");
+            let stands = |text: &[u8]| text.windows(line.len()).any(|found| found == line.as_bytes());
+            assert!(stands(data), "{line:?} is not in the file");
+        }
     }
 }
 

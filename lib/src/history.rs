@@ -1,13 +1,16 @@
 //! The upgrades table: what was applied to a database, in the form that pum 0.10 made and reads.
 
 pub(crate) mod record;
+mod shape;
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::connection::{Connection, quote_identifier};
+use crate::connection::{Connection, Row, quote_identifier};
 use crate::delta::{Delta, Version};
 use crate::error::{Error, ErrorKind, Result};
+use shape::{add_own_columns, columns, fits, has_own_columns};
+pub(crate) use shape::{create_table, own_columns};
 
 /// The name of the upgrades table, such as `water_sys.upgrades`.
 ///
@@ -128,6 +131,8 @@ pub(crate) mod state {
     pub(crate) const STARTED: &str = "started";
     pub(crate) const FAILED: &str = "failed";
     pub(crate) const DONE: &str = "done";
+    /// Done, and its run had deltas of lower versions to come, from another directory.
+    pub(crate) const MORE: &str = "more";
 }
 
 /// One row of the upgrades table.
@@ -157,7 +162,7 @@ pub struct Entry {
     pub run: Option<String>,
     /// SHA-256 of the text with line feeds and without a byte-order mark (pum 2).
     pub digest: Option<String>,
-    /// `started`, `failed` or `done` (pum 2).
+    /// `started`, `failed`, `done`, or `more`: done, and deltas of lower versions were to come in the same run (pum 2).
     pub state: Option<String>,
     /// How many statements of a delta without a transaction are done (pum 2).
     pub statements_done: usize,
@@ -173,29 +178,6 @@ pub struct History {
     extended: bool,
 }
 
-/// What pum 0.10 wrote and any table must have.
-const COLUMNS: [&str; 10] = [
-    "id",
-    "version",
-    "description",
-    "type",
-    "script",
-    "checksum",
-    "installed_by",
-    "installed_on",
-    "execution_time",
-    "success",
-];
-
-/// What pum 2 adds, each with its definition: null in rows that pum 0.10 writes.
-const OWN_COLUMNS: [(&str, &str); 5] = [
-    ("run_id", "pg_catalog.uuid"),
-    ("digest", "pg_catalog.varchar(64)"),
-    ("state", "pg_catalog.varchar(20)"),
-    ("statements_done", "pg_catalog.int4"),
-    ("rehearsal", "pg_catalog.varchar(12)"),
-];
-
 impl History {
     /// Reads the upgrades table; `None` when there is none.
     ///
@@ -206,23 +188,9 @@ impl History {
         let Some(columns) = columns(connection, table)? else {
             return Ok(None);
         };
-        let missing: Vec<&str> = COLUMNS
-            .iter()
-            .copied()
-            .filter(|wanted| !columns.iter().any(|column| column == wanted))
-            .collect();
-        if !missing.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Refused,
-                format!(
-                    "the table {table} is not an upgrades table of pum: it has no column {}",
-                    missing.join(", ")
-                ),
-            )
-            .with_hint("give the name of the table that `pum baseline` made with -t, or add what is missing by hand"));
-        }
+        fits(table, &columns)?;
         let own = |name: &str| {
-            if columns.iter().any(|column| column == name) {
+            if columns.iter().any(|column| column.name == name) {
                 format!("{name}::text")
             } else {
                 "null".to_owned()
@@ -251,44 +219,19 @@ impl History {
                     .with_hint("run pum as the owner of the table, or take its row security away"),
                 _ => error,
             })?;
-        let mut entries = Vec::new();
+        let mut entries: Vec<Entry> = Vec::new();
         for row in rows.iter() {
-            let version = row.text(1).parse().map_err(|_| {
-                Error::new(
-                    ErrorKind::Refused,
-                    format!(
-                        "the row with id {} of {table} has the version \"{}\", which is not of the form X.Y.Z",
-                        row.text(0),
-                        row.text(1)
-                    ),
-                )
-                .with_hint("correct or delete that row")
-            })?;
-            entries.push(Entry {
-                id: row.text(0).parse().unwrap_or(0),
-                version,
-                name: row.text(2).to_owned(),
-                code: row.text(3).parse().unwrap_or(-1),
-                script: row.text(4).to_owned(),
-                checksum: row.text(5).to_owned(),
-                installed_by: row.text(6).to_owned(),
-                installed_on: row.text(7).to_owned(),
-                execution_time_ms: row.text(8).parse().unwrap_or(0),
-                success: row.text(9) == "true",
-                run: row.value(10).map(str::to_owned),
-                digest: row.value(11).map(str::to_owned),
-                state: row.value(12).map(str::to_owned),
-                statements_done: row.value(13).and_then(|text| text.parse().ok()).unwrap_or(0),
-                rehearsal: row.value(14).map(str::to_owned),
-            });
+            let entry = entry(&row, table)?;
+            // A table without its primary key: which of the two a later statement means is not known.
+            if entries.last().is_some_and(|before| before.id == entry.id) {
+                return Err(wrong_row(table, &row, format_args!("is not the only one with that id")));
+            }
+            entries.push(entry);
         }
-        let extended = OWN_COLUMNS
-            .iter()
-            .all(|(name, _)| columns.iter().any(|column| column == name));
         Ok(Some(History {
             table: table.clone(),
             entries,
-            extended,
+            extended: has_own_columns(&columns),
         }))
     }
 
@@ -347,6 +290,18 @@ impl History {
             .max()
     }
 
+    /// The version below which nothing is due: the current one, unless the last run ended with deltas of lower versions to
+    /// come. Then it is the one that was current before that run.
+    pub(crate) fn floor(&self) -> Option<Version> {
+        let applied = || self.entries.iter().filter(|entry| entry.success);
+        let more = applied()
+            .rev()
+            .take_while(|entry| entry.state.as_deref() == Some(state::MORE))
+            .count();
+        let ended = applied().count() - more;
+        applied().take(ended).map(|entry| entry.version).max()
+    }
+
     /// The row that says that a delta is applied.
     pub fn applied(&self, delta: &Delta) -> Option<&Entry> {
         self.entries
@@ -377,96 +332,48 @@ fn same(entry: &Entry, delta: &Delta) -> bool {
     entry.version == delta.version && entry.name == delta.name && entry.code == delta.code()
 }
 
-/// The columns of the table, `None` when there is no such relation.
-fn columns(connection: &mut Connection, table: &TableName) -> Result<Option<Vec<String>>> {
-    let rows = connection.query(
-        "select c.oid::text, c.relkind::text, c.relpersistence::text, (c.relrowsecurity and c.relforcerowsecurity)::text, \
-         has_schema_privilege(n.oid, 'USAGE')::text, has_table_privilege(c.oid, 'SELECT')::text \
-         from pg_class c join pg_namespace n on n.oid = c.relnamespace \
-         where n.nspname = $1::text and c.relname = $2::text",
-        &[Some(&table.schema), Some(&table.name)],
-    )?;
-    let Some(row) = rows.iter().next() else { return Ok(None) };
-    let unfit = match (row.text(1), row.text(2)) {
-        ("r", "u") => Some("it is unlogged, and a crash of the server would empty it"),
-        ("r", _) if row.text(3) == "true" => Some("it has row security for its owner, which could hide rows"),
-        ("r" | "p", _) => None,
-        ("v" | "m", _) => Some("it is a view"),
-        ("f", _) => Some("it is a foreign table"),
-        ("S", _) => Some("it is a sequence"),
-        ("i" | "I", _) => Some("it is an index"),
-        _ => Some("it is not a table"),
-    };
-    if let Some(why) = unfit {
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("{table} cannot be the upgrades table: {why}"),
+/// What stands in a row. Null counts as nothing where pum 0.10 allowed no null.
+///
+/// # Errors
+/// A number is none, or larger than what it counts can be.
+fn entry(row: &Row<'_>, table: &TableName) -> Result<Entry> {
+    let version = row.text(1).parse().map_err(|_| {
+        wrong_row(
+            table,
+            row,
+            format_args!("has the version \"{}\", which is not of the form X.Y.Z", row.text(1)),
         )
-        .with_hint("give another name with -t"));
-    }
-    if row.text(4) != "true" || row.text(5) != "true" {
-        let user = connection.parameter("user").unwrap_or_default();
-        return Err(Error::new(
-            ErrorKind::Refused,
-            format!("the upgrades table {table} is there, and the user {user} may not read it"),
-        )
-        .with_hint(format!(
-            "let its owner run: GRANT USAGE ON SCHEMA {} TO {}; GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}",
-            quote_identifier(&table.schema),
-            quote_identifier(&user),
-            table.quoted(),
-            quote_identifier(&user)
-        )));
-    }
-    let rows = connection.query(
-        "select attname::text from pg_attribute where attrelid = $1::oid and attnum > 0 and not attisdropped",
-        &[Some(row.text(0))],
-    )?;
-    Ok(Some(rows.iter().map(|row| row.text(0).to_owned()).collect()))
+    })?;
+    Ok(Entry {
+        id: number(row, 0, "id", table)?
+            .ok_or_else(|| wrong_row(table, row, format_args!("has no id by which it could be named")))?,
+        version,
+        name: row.text(2).to_owned(),
+        code: number(row, 3, "type", table)?.unwrap_or(-1),
+        script: row.text(4).to_owned(),
+        checksum: row.text(5).to_owned(),
+        installed_by: row.text(6).to_owned(),
+        installed_on: row.text(7).to_owned(),
+        execution_time_ms: number(row, 8, "execution_time", table)?.unwrap_or(0),
+        success: row.text(9) == "true",
+        run: row.value(10).map(str::to_owned),
+        digest: row.value(11).map(str::to_owned),
+        state: row.value(12).map(str::to_owned),
+        statements_done: number(row, 13, "statements_done", table)?.unwrap_or(0),
+        rehearsal: row.value(14).map(str::to_owned),
+    })
 }
 
-fn add_own_columns(connection: &mut Connection, table: &TableName) -> Result<()> {
-    let additions: Vec<String> = OWN_COLUMNS
-        .iter()
-        .map(|(name, kind)| format!("add column if not exists {name} {kind}"))
-        .collect();
-    connection.execute(&format!("alter table {} {}", table.quoted(), additions.join(", ")))
+fn number<N: FromStr>(row: &Row<'_>, column: usize, name: &str, table: &TableName) -> Result<Option<N>> {
+    let text = row.value(column);
+    let wrong = |text| wrong_row(table, row, format_args!("has {text} in its column {name}"));
+    text.map(|text| text.parse().map_err(|_| wrong(text))).transpose()
 }
 
-/// The names of the columns that pum 2 adds.
-pub(crate) fn own_columns() -> impl Iterator<Item = &'static str> {
-    OWN_COLUMNS.iter().map(|(name, _)| *name)
-}
-
-/// Creates the table, and its schema when that is missing. Whether the schema was created is returned.
-pub(crate) fn create_table(connection: &mut Connection, table: &TableName) -> Result<bool> {
-    let schema_is_there = !connection
-        .query(
-            "select 1 from pg_namespace where nspname = $1::text",
-            &[Some(&table.schema)],
-        )?
-        .is_empty();
-    if !schema_is_there {
-        connection.execute(&format!("create schema {}", quote_identifier(&table.schema)))?;
-    }
-    // The columns, types and the constraint of pum 0.10, which reads and writes this table too.
-    connection.execute(&format!(
-        "create table {} (\
-         id serial primary key, \
-         version varchar(50) not null, \
-         description varchar(200) not null, \
-         type integer not null, \
-         script varchar(1000) not null, \
-         checksum varchar(32) not null, \
-         installed_by varchar(100) not null, \
-         installed_on timestamp without time zone not null default now(), \
-         execution_time integer not null, \
-         success boolean not null, \
-         exclude (version with =) where (type = {BASELINE}))",
-        table.quoted()
-    ))?;
-    add_own_columns(connection, table)?;
-    Ok(!schema_is_there)
+fn wrong_row(table: &TableName, row: &Row<'_>, what: fmt::Arguments<'_>) -> Error {
+    let id = row.value(0).unwrap_or("null");
+    Error::new(ErrorKind::Refused, format!("the row with id {id} of {table} {what}"))
+        .with_hint("correct or delete that row")
 }
 
 #[cfg(test)]

@@ -164,3 +164,9 @@ pub use upgrade::{
     Applied, AppliedStep, BaselineOptions, Baselined, DeltaInfo, Info, Plan, Status, Step, UpgradeOptions, baseline,
     history, info, plan, run_script, upgrade,
 };
+
+/// Readers that only tests and fuzzers call by themselves; no part of the interface.
+#[doc(hidden)]
+pub mod readers {
+    pub use crate::target::service_file::{service_names, service_section};
+}

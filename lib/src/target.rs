@@ -1,11 +1,14 @@
 //! A database as the user names it: a service, a URI or a conninfo string.
 
+pub(crate) mod service_file;
+
 use std::ffi::CString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::connection::libpq;
 use crate::error::{Error, ErrorKind, Result};
+use service_file::{service_names, service_section};
 
 /// Names a database. Everything that libpq knows is resolved by libpq itself (PostgreSQL documentation,
 /// "Database Connection Control Functions" and "The Connection Service File"), as psql does.
@@ -279,22 +282,13 @@ pub(crate) fn known_services() -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// The heads of sections. One that is not UTF-8 cannot be named to pum.
-fn service_names(text: &[u8]) -> impl Iterator<Item = String> + '_ {
-    text.split(|byte| *byte == b'\n')
-        .filter_map(|line| std::str::from_utf8(line.trim_ascii()).ok())
-        .filter_map(|line| Some(line.strip_prefix('[')?.split_once(']')?.0))
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-}
-
-/// The section of a service in the system's files, as libpq reads it: `[name]`, `keyword=value`, `#` comments.
+/// The section of a service in the system's files.
 fn system_service(name: &str) -> Result<Option<Vec<(String, String)>>> {
     if std::env::var_os("PGSYSCONFDIR").is_some() {
         return Ok(None);
     }
     for path in SYSTEM_SERVICE_FILES {
-        let text = match std::fs::read_to_string(path) {
+        let text = match std::fs::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => {
@@ -304,24 +298,13 @@ fn system_service(name: &str) -> Result<Option<Vec<(String, String)>>> {
                 ));
             }
         };
-        let section = service_section(&text, name);
+        let section = service_section(&text, name)
+            .map_err(|error| error.within(format_args!("the service file \"{path}\" cannot be read")))?;
         if section.is_some() {
             return Ok(section);
         }
     }
     Ok(None)
-}
-
-fn service_section(text: &str, name: &str) -> Option<Vec<(String, String)>> {
-    let mut lines = text.lines().map(str::trim);
-    lines.find(|line| line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) == Some(name))?;
-    let section = lines
-        .take_while(|line| !line.starts_with('['))
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .filter_map(|line| line.split_once('='))
-        .map(|(keyword, value)| (keyword.to_owned(), value.to_owned()))
-        .collect();
-    Some(section)
 }
 
 /// Where the local server's socket is: Debian and Red Hat use `/var/run/postgresql`, PostgreSQL itself `/tmp`.
@@ -387,23 +370,6 @@ mod tests {
         }
         let broken = Target::new("postgresql://ann:s3cret@db1:x:y/%zz").unwrap_err();
         assert!(!broken.to_string().contains("s3cret"), "{broken}");
-    }
-
-    #[test]
-    fn a_section_of_a_service_file_ends_at_the_next() {
-        let text = "# comment\n[a]\nhost=one\n\n[b]\nhost=two\n# no\nport=5433\n[c]\nhost=three\n";
-        let expected = vec![
-            ("host".to_owned(), "two".to_owned()),
-            ("port".to_owned(), "5433".to_owned()),
-        ];
-        assert_eq!(service_section(text, "b"), Some(expected));
-        assert_eq!(service_section(text, "d"), None);
-    }
-
-    #[test]
-    fn services_are_the_heads_of_sections() {
-        let text = b"[a]\r\nhost=[no]\n# [no]\n  [b c]  \n[\xff]\n[]\n[d\n";
-        assert_eq!(service_names(text).collect::<Vec<_>>(), ["a", "b c"]);
     }
 
     #[test]

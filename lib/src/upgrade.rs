@@ -543,7 +543,8 @@ pub(crate) fn prepare(
         let steps = plan
             .steps
             .iter()
-            .map(|step| prepare_step(step, history, options))
+            .zip(plan.goes_back())
+            .map(|(step, goes_back)| prepare_step(step, goes_back, history, options))
             .collect::<Result<Vec<Prepared>>>()?;
         for (location, remark) in steps.iter().flat_map(Prepared::remarks) {
             run.emit(Event::Warning(format!("{location}: {remark}")));
@@ -562,18 +563,18 @@ fn elsewhere(step: &Step) -> Option<PathBuf> {
 
 /// Deltas that came after a later version was applied: above every baseline, below the current version, not applied.
 fn late<'a>(deltas: &'a Deltas, history: &'a History) -> impl Iterator<Item = &'a Delta> {
-    let current = history.current_version();
+    let floor = history.floor();
     let baselines = history
         .entries()
         .iter()
         .filter(|entry| entry.code == BASELINE && entry.success);
     let baseline = baselines.map(|entry| entry.version).max();
     deltas.deltas.iter().filter(move |delta| {
-        Some(delta.version) > baseline && Some(delta.version) < current && history.applied(delta).is_none()
+        Some(delta.version) > baseline && Some(delta.version) < floor && history.applied(delta).is_none()
     })
 }
 
-fn prepare_step(step: &Step, history: &History, options: &UpgradeOptions) -> Result<Prepared> {
+fn prepare_step(step: &Step, goes_back: bool, history: &History, options: &UpgradeOptions) -> Result<Prepared> {
     let unfinished = step.delta().and_then(|delta| history.unfinished(delta)).cloned();
     let source = match step.language() {
         Language::Python => {
@@ -606,6 +607,7 @@ fn prepare_step(step: &Step, history: &History, options: &UpgradeOptions) -> Res
         unfinished,
         rehearsal: None,
         budget: None,
+        goes_back,
     })
 }
 

@@ -4,6 +4,8 @@
 //! The files are those of the extensions that came with the server. `PUM_REGRESS=DIRECTORY` names others besides, such as
 //! `src/test/regress/sql` of PostgreSQL's sources.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#[path = "support/psql.rs"]
+mod psql;
 mod support;
 
 use std::fs;
@@ -11,27 +13,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pum::{Connection, Filter, Run, Script, Server, Target, Variables, check};
-
-/// psql's own commands are taken out, on both sides. They are not part of the language of deltas.
-fn without_commands(text: &str) -> String {
-    let mut lines = Vec::new();
-    for line in text.lines() {
-        // Data of COPY begin with these.
-        if line.starts_with("\\.") || line.starts_with("\\N") || !line.starts_with('\\') {
-            let command = ["\\g", "\\crosstabview", "\\bind", "\\parse"];
-            let cut = command.iter().filter_map(|command| line.find(command)).min();
-            let line = match cut {
-                Some(end) => format!("{};", &line[..end]),
-                None => line.replace("\\;", ";"),
-            };
-            // Variables that psql sets itself.
-            let line = line.replace(":'", "'").replace(":\"", "\"").replace(":ERROR", "ERROR");
-            let line = line.replace(":SQLSTATE", "SQLSTATE").replace(":ROW_COUNT", "ROW_COUNT");
-            lines.push(line);
-        }
-    }
-    lines.join("\n") + "\n"
-}
 
 /// The errors that psql meets, by their SQLSTATE.
 fn by_psql(target: &Target, file: &Path) -> Vec<String> {
@@ -104,7 +85,7 @@ fn files_lead_where_psql_leads() {
             continue;
         };
         let file = directory.path().join(path.file_name().unwrap());
-        fs::write(&file, without_commands(&text)).unwrap();
+        fs::write(&file, psql::without_commands(&text)).unwrap();
         let script = match Script::open(&file, &Variables::new()) {
             Ok(script) => script,
             Err(error) => {

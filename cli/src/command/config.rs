@@ -81,15 +81,21 @@ struct Row {
 }
 
 pub(crate) fn run(args: ShowConfig, session: &Session) -> Result<Exit> {
-    let config = &session.config;
+    session.terminal.print(&text(args, &session.config)?)?;
+    Ok(Exit::Done)
+}
+
+/// What is shown.
+///
+/// # Errors
+/// A value is none that its key takes.
+pub(crate) fn text(args: ShowConfig, config: &Config) -> Result<String> {
     let format = args.format;
     let rows = rows(args, config)?;
-    let text = match format {
+    Ok(match format {
         Format::Json => as_json(config.path(), &rows),
         Format::Text => as_text(config.path(), &rows),
-    };
-    session.terminal.print(&text)?;
-    Ok(Exit::Done)
+    })
 }
 
 fn rows(args: ShowConfig, config: &Config) -> Result<Vec<Row>> {

@@ -226,7 +226,7 @@ impl<'de> Deserialize<'de> for Variable {
 pub(super) fn parse(path: &Path, text: &str) -> Result<File> {
     // An empty file, or one of comments only, is an empty mapping.
     let says_something = |line: &&str| !line.is_empty() && *line != "---" && !line.starts_with('#');
-    if !text.lines().map(str::trim).any(|line| says_something(&line)) {
+    if !lines(text).map(str::trim).any(|line| says_something(&line)) {
         return Ok(File::default());
     }
     no_tabs(path, text)?;
@@ -239,7 +239,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<File> {
 
 /// Refuses a tab where a line is indented, which parsers understand in different ways.
 fn no_tabs(path: &Path, text: &str) -> Result<()> {
-    for (number, line) in text.lines().enumerate() {
+    for (number, line) in lines(text).enumerate() {
         if line.starts_with('\t') && !line.trim().is_empty() {
             return Err(Error::new(
                 ErrorKind::Usage,
@@ -250,7 +250,7 @@ fn no_tabs(path: &Path, text: &str) -> Result<()> {
                 path: path.to_owned(),
                 line: number + 1,
                 column: 1,
-                text: line.to_owned(),
+                text: without_passwords(line),
             }));
         }
     }
@@ -361,12 +361,53 @@ fn known(given: &str, expected: &[&'static str]) -> String {
     }
 }
 
+/// The lines as YAML counts them: a carriage return ends one also by itself.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+}
+
 pub(super) fn location(path: &Path, text: &str, place: &serde_saphyr::Location) -> Location {
     let line = usize::try_from(place.line()).unwrap_or(1).max(1);
     Location {
         path: path.to_owned(),
         line,
         column: usize::try_from(place.column()).unwrap_or(1).max(1),
-        text: text.lines().nth(line - 1).unwrap_or_default().to_owned(),
+        text: without_passwords(lines(text).nth(line - 1).unwrap_or_default()),
     }
+}
+
+/// A line as it may be shown. For each character of what may be a password an asterisk stands, so that places stay.
+pub(super) fn without_passwords(line: &str) -> String {
+    let folded = line.to_ascii_lowercase();
+    let mut secret = vec![false; line.len()];
+    let mut hide = |range: std::ops::Range<usize>| secret[range].fill(true);
+    // Of a URI, what stands between the user and the host.
+    for (start, scheme) in folded.match_indices("://") {
+        let rest = &folded[start + scheme.len()..];
+        let rest = rest.split_whitespace().next().unwrap_or_default();
+        if let (Some(user), Some(host)) = (rest.find(':'), rest.rfind('@'))
+            && user < host
+        {
+            let authority = folded.len() - folded[start + scheme.len()..].trim_start().len();
+            hide(authority + user + 1..authority + host);
+        }
+    }
+    for word in ["password", "oauth_client_secret"] {
+        for (start, _) in folded.match_indices(word) {
+            let after = folded[start + word.len()..].trim_start_matches(['"', '\'', ' ', '\t']);
+            let Some(value) = after.strip_prefix([':', '=']).map(str::trim_start) else {
+                continue;
+            };
+            let end = match value.strip_prefix('\'') {
+                Some(quoted) => quoted.rfind('\'').map(|end| end + 2),
+                None => value.find(|c: char| c.is_whitespace() || c == '&'),
+            };
+            let begin = folded.len() - value.len();
+            hide(begin..begin + end.unwrap_or(value.len()));
+        }
+    }
+    line.char_indices()
+        .map(|(place, character)| if secret[place] { '*' } else { character })
+        .collect()
 }

@@ -338,3 +338,41 @@ fn the_schema_is_in_step() {
         );
     }
 }
+
+#[test]
+fn a_carriage_return_alone_ends_a_line_too() {
+    let config = read("# of an old Macintosh\rdelta_dir: deltas\r").unwrap();
+    assert_eq!(config.delta_dirs(Vec::new()).unwrap().value, [Path::new("conf/deltas")]);
+    let said = refused("# of an old Macintosh\rdelta_dir: deltas\rno_such: 1\r");
+    assert!(
+        said.starts_with("3: in the configuration: unknown key \"no_such\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn no_password_is_shown_with_the_line_that_holds_it() {
+    for line in [
+        "pg_service: \"postgresql://ann:s3cr3t@db1:x:y/%zz\" x",
+        "pg_service: [POSTGRES://ann:s3cr3t@s3cr3t@db1]",
+        "pg_service: postgresql:// ann:s3cr3t@db1: x",
+        "pg_service: host=é password=s3cr3t dbname= : x",
+        "pg_service: host=x sslpassword = 's3cr3t s3cr3t' dbname= : x",
+        "pg_service: postgresql://db1/water?password=s3cr3t&x: y",
+        "password: s3cr3t",
+        "\"Password\": s3cr3t",
+        "\tpassword: s3cr3t",
+    ] {
+        let error = read(&format!("delta_dir: x\n{line}\n")).err();
+        let shown = error
+            .as_ref()
+            .and_then(pum::Error::location)
+            .map(|place| place.text.clone());
+        let shown = shown.unwrap_or_else(|| file::without_passwords(line));
+        assert!(!shown.contains("s3cr3t") && shown.contains("***"), "{shown}");
+        assert_eq!(shown.chars().count(), line.chars().count());
+        assert!(error.is_none_or(|error| !error.message().contains("s3cr3t")), "{line}");
+    }
+    let plain = "version_query: select password from t";
+    assert_eq!(file::without_passwords(plain), plain);
+}

@@ -96,20 +96,31 @@ fn recording(error: Error, table: &TableName) -> Error {
     }
 }
 
-/// The statement that completes a row. Everything in it is a number, an identity or qualified.
-pub(crate) fn completion(connection: &Connection, table: &TableName, row: i64, begun: Instant) -> String {
+/// The statement that completes a row with a state. Everything in it is a number, an identity or qualified.
+pub(crate) fn completion(
+    connection: &Connection,
+    table: &TableName,
+    row: i64,
+    begun: Instant,
+    state: &'static str,
+) -> String {
     let milliseconds = i32::try_from(begun.elapsed().as_millis()).unwrap_or(i32::MAX).max(1);
     format!(
-        "update {} set success = true, execution_time = {milliseconds}, state = '{}' \
+        "update {} set success = true, execution_time = {milliseconds}, state = '{state}' \
          where id operator(pg_catalog.=) {row} and run_id operator(pg_catalog.=) '{}'::pg_catalog.uuid",
         table.quoted(),
-        state::DONE,
         connection.run().id()
     )
 }
 
-pub(crate) fn complete(connection: &mut Connection, table: &TableName, row: i64, begun: Instant) -> Result<()> {
-    let update = completion(connection, table, row, begun);
+pub(crate) fn complete(
+    connection: &mut Connection,
+    table: &TableName,
+    row: i64,
+    begun: Instant,
+    state: &'static str,
+) -> Result<()> {
+    let update = completion(connection, table, row, begun, state);
     match connection.query(&format!("{update} returning 1"), &[]) {
         Ok(rows) if rows.len() == 1 => Ok(()),
         Ok(_) => Err(row_changed(table)),
@@ -152,7 +163,7 @@ pub(crate) fn checkpoint(
     connection
         .query(
             &format!(
-                "update {} set statements_done = $2::pg_catalog.int4, digest = $3::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int4",
+                "update {} set statements_done = $2::pg_catalog.int4, digest = $3::pg_catalog.text where id operator(pg_catalog.=) $1::pg_catalog.int8",
                 table.quoted()
             ),
             &[Some(&row.to_string()), Some(&done.to_string()), Some(digest)],
@@ -175,7 +186,7 @@ pub(crate) fn begin(
         &format!(
             "update {} set run_id = $2::pg_catalog.uuid, state = '{}', checksum = $3::pg_catalog.text, \
              digest = case when statements_done operator(pg_catalog.>) 0 then digest else $4::pg_catalog.text end \
-             where id operator(pg_catalog.=) $1::pg_catalog.int4",
+             where id operator(pg_catalog.=) $1::pg_catalog.int8",
             table.quoted(),
             state::STARTED
         ),

@@ -14,7 +14,7 @@ use crate::connection::{Connection, TransactionStatus};
 use crate::delta::Version;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::history::record::{self, Record};
-use crate::history::{Entry, History};
+use crate::history::{Entry, History, state};
 use crate::python::{PythonDelta, run_python_delta};
 use crate::run::{Event, Run};
 use crate::script::{Script, Statement, Statements, hidden, secrets};
@@ -31,6 +31,8 @@ pub(crate) struct Prepared {
     pub(crate) rehearsal: Option<String>,
     /// How long it may take.
     pub(crate) budget: Option<Duration>,
+    /// Whether deltas of lower versions are to come behind it.
+    pub(crate) goes_back: bool,
 }
 
 pub(crate) enum Source {
@@ -72,6 +74,11 @@ impl Prepared {
             rehearsal: self.rehearsal.as_deref(),
             ..Record::started(delta, path, self.checksum(), self.digest())
         })
+    }
+
+    /// What its row says when it is done.
+    fn when_done(&self) -> &'static str {
+        if self.goes_back { state::MORE } else { state::DONE }
     }
 
     /// The setting that ends a statement which takes longer than the whole step may; nothing without a limit.
@@ -462,7 +469,7 @@ impl<'a> Application<'a> {
         let now = "pg_catalog.txid_current_if_assigned()::pg_catalog.text";
         let proved = match row {
             Some(row) => {
-                let update = record::completion(connection, table, row, begun);
+                let update = record::completion(connection, table, row, begun, prepared.when_done());
                 connection.batch(&format!("{reset}; {update} returning {now}"))
             }
             None => connection.batch(&format!("{reset}; select {now}")),

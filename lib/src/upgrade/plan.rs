@@ -87,7 +87,8 @@ pub struct Plan {
 
 impl Plan {
     /// Decides what is due: a delta that is not applied, whose version is not below the current one and not above
-    /// `limit`. The rule is that of pum 0.10: late deltas of the current version are applied too.
+    /// `limit`. The rule is that of pum 0.10: late deltas of the current version are applied too. Where a run over several
+    /// directories ended before the last of them, its own start counts in place of the current version.
     ///
     /// # Errors
     /// `limit` is below the current version.
@@ -105,10 +106,11 @@ impl Plan {
             .with_hint("pum upgrades only; to go back, restore a backup")
             .with_state("nothing was changed"));
         }
+        let floor = history.floor();
         let due = deltas
             .deltas
             .iter()
-            .filter(|delta| status_of(delta, history, current, limit) == Status::Pending);
+            .filter(|delta| status_of(delta, history, floor, limit) == Status::Pending);
         let mut steps: Vec<Step> = deltas.pre_all.iter().cloned().map(Step::Surrounding).collect();
         steps.extend(due.cloned().map(Step::Delta));
         let reached = steps
@@ -124,6 +126,24 @@ impl Plan {
             steps,
             near_misses: deltas.near_misses.clone(),
         })
+    }
+
+    /// For each step whether a delta behind it has a version below the one that is reached by then: with several directories
+    /// each begins anew. What ends after such a step has more to do than the current version says.
+    pub(crate) fn goes_back(&self) -> Vec<bool> {
+        let version = |step: &Step| step.delta().map(|delta| delta.version);
+        let (mut lowest, mut behind) = (None, Vec::new());
+        for step in self.steps.iter().rev() {
+            behind.push(lowest);
+            lowest = lowest.into_iter().chain(version(step)).min();
+        }
+        let mut reached = self.current;
+        let steps = self.steps.iter().zip(behind.into_iter().rev());
+        let goes_back = steps.map(|(step, lowest)| {
+            reached = reached.max(version(step));
+            lowest.is_some() && lowest < reached
+        });
+        goes_back.collect()
     }
 
     /// Whether no delta is due. `pre-all` and `post-all` files run all the same.
@@ -148,11 +168,10 @@ pub enum Status {
     Ignored,
 }
 
-pub(crate) fn status_of(delta: &Delta, history: &History, current: Option<Version>, limit: Option<Version>) -> Status {
+pub(crate) fn status_of(delta: &Delta, history: &History, floor: Option<Version>, limit: Option<Version>) -> Status {
     if history.applied(delta).is_some() {
         Status::Applied
-    } else if current.is_some_and(|current| delta.version < current) || limit.is_some_and(|limit| delta.version > limit)
-    {
+    } else if floor.is_some_and(|floor| delta.version < floor) || limit.is_some_and(|limit| delta.version > limit) {
         Status::Skipped
     } else {
         Status::Pending
@@ -202,12 +221,12 @@ impl Info {
         history: &History,
         mut changed: impl FnMut(&Delta, &crate::history::Entry) -> Result<bool>,
     ) -> Result<Info> {
-        let current = history.current_version();
+        let (current, floor) = (history.current_version(), history.floor());
         let mut lines: Vec<(Version, usize, DeltaInfo)> = Vec::new();
         let mut seen = BTreeSet::new();
         for (place, delta) in deltas.deltas.iter().enumerate() {
             let entry = history.applied(delta);
-            let mut status = status_of(delta, history, current, None);
+            let mut status = status_of(delta, history, floor, None);
             if let Some(entry) = entry {
                 seen.insert(entry.id);
                 if changed(delta, entry)? {
@@ -300,3 +319,6 @@ fn kind_of(code: i32) -> &'static str {
         _ => "unknown",
     }
 }
+
+#[cfg(test)]
+mod tests;

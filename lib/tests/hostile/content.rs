@@ -174,6 +174,51 @@ fn a_delta_that_comes_late_is_told_and_left_out() {
     assert!(!case.has("public.a"));
 }
 
+/// The next run goes on with what the first one had to come, also where that is below the version that was reached.
+#[test]
+fn a_run_over_several_directories_that_ends_between_them_loses_no_delta() {
+    let case = Case::new("several");
+    let more = tempfile::tempdir().unwrap();
+    let in_more = |file: &str, text: &str| std::fs::write(more.path().join(file), text).unwrap();
+    case.write("delta_1.1.0_a.sql", "create table public.a (n int);");
+    case.write("delta_2.0.0_a.sql", "select 1");
+    in_more("delta_1.1.0_b.sql", "create table public.b (n int); select no_such;");
+    in_more(
+        "delta_1.2.0_b.sql",
+        "-- pum: no-transaction\ninsert into public.b values (1);\nselect no_such;",
+    );
+    in_more("delta_2.0.0_b.sql", "insert into public.b values (2);");
+    let mut options = case.options();
+    options.directories.push(more.path().to_owned());
+    let upgrade = || case.upgrade_with(&options, &case.target);
+    holds(
+        &told(&upgrade().unwrap_err()),
+        &["applied by this run: 1.1.0 a (delta sql), 2.0.0 a (delta sql)"],
+    );
+    assert_eq!(case.rows(), "1.1.0 a t done; 2.0.0 a t more");
+    let shown = info(&case.target, &table(), &options.directories, &pum::Run::new()).unwrap();
+    let pending = shown.deltas.iter().filter(|delta| delta.status == Status::Pending);
+    assert_eq!((pending.count(), shown.current_version.as_deref()), (3, Some("2.0.0")));
+    in_more("delta_1.1.0_b.sql", "create table public.b (n int);");
+    holds(
+        &told(&upgrade().unwrap_err()),
+        &["applied by this run: 1.1.0 b (delta sql)"],
+    );
+    in_more(
+        "delta_1.2.0_b.sql",
+        "-- pum: no-transaction\ninsert into public.b values (1);\nselect 1;",
+    );
+    assert_eq!(upgrade().unwrap(), ["1.2.0 b (delta sql)", "2.0.0 b (delta sql)"]);
+    assert_eq!(
+        case.ask("select string_agg(n::text, ' ' order by n) from public.b"),
+        "1 2"
+    );
+    // It has ended: what comes late now is late.
+    in_more("delta_1.1.0_late.sql", "create table public.late ();");
+    assert_eq!(upgrade().unwrap().len(), 0);
+    assert!(!case.has("public.late") && case.heard("delta_1.1.0_late.sql"));
+}
+
 #[test]
 fn an_applied_delta_whose_file_is_gone_stays_applied_and_is_shown() {
     let case = Case::new("gone");

@@ -56,7 +56,7 @@ impl Application<'_> {
             // The whole file's from now on: what `info` compares an applied delta with.
             record::checkpoint(connection, table, row, script.statement_count(), script.digest())?;
         }
-        record::complete(connection, table, row, begun)?;
+        record::complete(connection, table, row, begun, prepared.when_done())?;
         let proof = Proof {
             transaction,
             row: Some(row),
