@@ -410,12 +410,18 @@ fn extend(history: &mut History, connection: &mut Connection, options: &UpgradeO
     outcome.map_err(|error| {
         connection.rollback();
         let denied = error.sqlstate() == Some("42501");
+        let state = match error.kind() {
+            ErrorKind::ConnectionLost | ErrorKind::OutcomeUnknown => {
+                "no delta was applied; the columns may be there all the same, which the next run finds out"
+            }
+            _ => "nothing was changed",
+        };
         let error = error
             .within(format_args!(
                 "columns cannot be added to the upgrades table {}",
                 options.table
             ))
-            .with_state("nothing was changed");
+            .with_state(state);
         if denied {
             error.with_hint("its owner must run the first upgrade with this version of pum")
         } else {

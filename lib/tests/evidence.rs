@@ -206,6 +206,21 @@ fn a_constraint_that_is_validated_reads_the_table() {
 }
 
 #[test]
+fn what_an_earlier_step_read_is_not_read_by_the_next() {
+    let found = evidence_of(
+        "evidence_scans",
+        &[
+            "alter table t add constraint a_is_positive check (a > 0);\n",
+            "alter table t drop constraint a_is_positive;\n",
+            "update t set a = a + 1 where b = 'nothing';\nselect count(*) from t;\nalter table t add c int;\n",
+        ],
+        |_| {},
+    );
+    let reads: Vec<_> = found.scans.iter().map(|scan| (&*scan.table, scan.by.step)).collect();
+    assert_eq!(reads, [("public.t", 0)]);
+}
+
+#[test]
 fn rows_that_are_gone_are_found() {
     let found = evidence("evidence_delete", "delete from t;\ninsert into other select 1;\n");
     let data: Vec<_> = found

@@ -246,7 +246,7 @@ impl Evidence {
                 .any(|(_, other)| other.milliseconds >= lock.milliseconds * 9 / 10)
         };
         let mut longest: Vec<&HeldLock> = longest.values().copied().filter(|lock| !is_superfluous(lock)).collect();
-        longest.sort_by_key(|lock| std::cmp::Reverse(lock.milliseconds));
+        longest.sort_by_key(|lock| (std::cmp::Reverse(lock.milliseconds), lock.table.is_some()));
         longest
     }
 

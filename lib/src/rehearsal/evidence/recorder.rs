@@ -74,9 +74,11 @@ pub(crate) struct Recorder {
     rewrites: Vec<Rewrite>,
     scans: Vec<Scan>,
     files: HashMap<Oid, File>,
-    /// How often each relation was read as a whole in this transaction, and whether that is up to date.
+    /// How often each relation was read as a whole as far as this session knows, and whether that is up to date.
     scanned: HashMap<Oid, u64>,
     scanned_known: bool,
+    /// Whether it is of this transaction.
+    counted: bool,
     /// The steps that change the structure outside a transaction, where nobody counts what was read.
     outside: BTreeSet<usize>,
     wal: u64,
@@ -133,7 +135,8 @@ impl Recorder {
             scans: Vec::new(),
             files,
             scanned: HashMap::new(),
-            scanned_known: true,
+            scanned_known: false,
+            counted: false,
             outside: BTreeSet::new(),
             wal,
             wal_known: true,
@@ -218,6 +221,38 @@ impl Recorder {
         self.shared.epoch.fetch_add(1, Ordering::SeqCst);
         self.shared.state().seen(&look, found, true);
         Ok(look)
+    }
+
+    /// How often each relation was read as a whole until now.
+    fn count_scans(&mut self, connection: &mut Connection) -> Result<()> {
+        if self.scanned_known {
+            return Ok(());
+        }
+        // What the server has not added up yet counts as of this transaction, also when earlier ones read it. Within the
+        // transaction what was read is locked.
+        let relations = if self.counted {
+            "pg_catalog.pg_locks l where l.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid() \
+             and l.locktype operator(pg_catalog.=) 'relation'::pg_catalog.text \
+             and l.relation operator(pg_catalog.>=) 16384::pg_catalog.oid"
+        } else {
+            "(select c.oid as relation from pg_catalog.pg_class c where c.oid operator(pg_catalog.>=) 16384::pg_catalog.oid \
+             and pg_catalog.pg_stat_get_xact_numscans(c.oid) operator(pg_catalog.>) 0::pg_catalog.int8) l"
+        };
+        let rows = connection.query(
+            &format!(
+                "select distinct l.relation::pg_catalog.text, \
+                 pg_catalog.pg_stat_get_xact_numscans(l.relation)::pg_catalog.text from {relations}"
+            ),
+            &[],
+        )?;
+        for row in rows.iter() {
+            if let (Ok(oid), Ok(scans)) = (row.text(0).parse::<Oid>(), row.text(1).parse::<u64>()) {
+                self.scanned.insert(oid, scans);
+            }
+        }
+        self.scanned_known = true;
+        self.counted = true;
+        Ok(())
     }
 
     /// What a statement did to the files of the tables that it locked, and which of them it read as a whole.
@@ -345,21 +380,8 @@ impl Witness for Recorder {
 
     fn statement_begins(&mut self, connection: &mut Connection, statement: &Statement) -> Result<()> {
         let asked = Instant::now();
-        if !self.scanned_known && matches!(&*first_word(statement.text()), "alter" | "create") {
-            let rows = connection.query(
-                // What was read is locked until the transaction ends.
-                "select distinct l.relation::pg_catalog.text, \
-                 pg_catalog.pg_stat_get_xact_numscans(l.relation)::pg_catalog.text \
-                 from pg_catalog.pg_locks l where l.pid operator(pg_catalog.=) pg_catalog.pg_backend_pid() \
-                 and l.locktype operator(pg_catalog.=) 'relation'::pg_catalog.text \
-                 and l.relation operator(pg_catalog.>=) 16384::pg_catalog.oid",
-                &[],
-            )?;
-            let counts = rows
-                .iter()
-                .filter_map(|row| Some((row.text(0).parse().ok()?, row.text(1).parse().ok()?)));
-            self.scanned = counts.collect();
-            self.scanned_known = true;
+        if matches!(&*first_word(statement.text()), "alter" | "create") {
+            self.count_scans(connection)?;
         }
         self.set_place(Some(statement));
         self.statement_begun = Instant::now();
@@ -419,7 +441,8 @@ impl Witness for Recorder {
         self.eyes.forget();
         self.shared.state().close_all();
         self.scanned.clear();
-        self.scanned_known = true;
+        self.scanned_known = false;
+        self.counted = false;
         Ok(())
     }
 

@@ -142,7 +142,8 @@ pub(super) fn figures(evidence: &Evidence) -> Vec<Figure> {
     let kept = |lock: Option<&HeldLock>, who: &str| match lock {
         Some(lock) => {
             let longest = duration(lock.milliseconds);
-            let relation = escape(&lock.relation);
+            // Who uses a table uses its indexes.
+            let relation = escape(lock.table.as_ref().unwrap_or(&lock.relation));
             figure(longest, &format!("is the longest that {who} are kept out: {relation}"))
         }
         None => figure("0 ms".to_owned(), &format!("is how long {who} are kept out")),
