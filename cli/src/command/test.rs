@@ -24,14 +24,16 @@ use crate::terminal::{json, line};
 pub(crate) use many::rehearsal_of;
 
 const EXAMPLES: &str = "\
-Examples, with `expected` in the configuration, which says how the newest version is built from nothing; without it -pc DB
-names a database of the newest version, or a snapshot of one:
+Examples:
   pum test -pp water_prod -t water_sys.info -d deltas
   pum test -pp water_prod -t water_sys.info -d deltas --save water.rehearsal.json --report water.html
   pum test -pp water_prod -t water_sys.info -d deltas --crash
   pum test -pp water_prod -pt water_test -pc water_new -t water_sys.info -d deltas -f water.backup -i views
   pum test -pp water_prod -t water_sys.info -d deltas --copy physical
   pum test -pp water_prod -t water_sys.info -d deltas --sample 5%
+  pum test -pp water_prod -pc water-1.3.0.json -t water_sys.info -d deltas
+What the upgraded copy must be is said by -pc, which names a database of the newest version or a snapshot of one, or by
+`expected` in the configuration, which says how one is built from nothing.
 Many databases, each on a throw-away server; --save, --report and -f name directories, in which each gets a file:
   pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --report pages
   pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --resume

@@ -208,7 +208,7 @@ fn wrong_usage_is_refused() {
         "pum upgrade --lock-timeout 5parsec",
         "pum baseline -p a -t s.t -d x",
         "pum upgrade -p1 a",
-        "pum upgrade -p a --rehearsal x --dry-run",
+        "pum upgrade -p a --rehearsal x -u 1.0.0",
         "pum info -p a --fleet",
         "pum info --databases a --fleet",
         "pum test -pp a --resume",

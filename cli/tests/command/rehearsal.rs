@@ -80,6 +80,55 @@ fn the_whole_way_with_yes_from_a_pipe() {
 }
 
 #[test]
+fn a_dry_run_says_whether_the_rehearsal_still_holds() {
+    let (place, production, expected) = scene("holds");
+    let common = "-t water_sys.info -d deltas";
+    place
+        .run(&format!("baseline -p {production} {common} -b 1.0.0"))
+        .with(0);
+    place
+        .run(&format!(
+            "test -pp {production} -pc {expected} {common} --save proof.json"
+        ))
+        .with(0);
+    let line = format!("upgrade -p {production} {common} --rehearsal proof.json --dry-run");
+    let ended = place.run(&line).with(0);
+    assert!(
+        ended.out.contains("are what they were at the rehearsal ") && ended.out.ends_with("Nothing was written.\n"),
+        "{}",
+        ended.out
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&format!("{line} --format json")).with(0).out).unwrap();
+    assert_eq!(json["rehearsal"]["holds"], true);
+    assert_eq!(json["dry_run"], true);
+    execute(&production, "create table public.extra (id int)");
+    let ended = place.run(&line).with(3);
+    assert!(
+        ended
+            .err
+            .contains("was changed since the rehearsal (table public.extra is new"),
+        "{}",
+        ended.err
+    );
+    execute(&production, "drop table public.extra");
+    let other = place.database("holds_not");
+    let ended = place
+        .run(&format!("upgrade -p {other} {common} --rehearsal proof.json --dry-run"))
+        .with(3);
+    assert!(ended.err.contains("is of another database"), "{}", ended.err);
+    assert!(!sized(&production));
+    // Carried out, it says that nothing is left to do, and still only looks.
+    place
+        .run(&format!("upgrade -p {production} {common} --rehearsal proof.json"))
+        .with(0);
+    let json: serde_json::Value =
+        serde_json::from_str(&place.run(&format!("{line} --format json")).with(0).out).unwrap();
+    assert_eq!(json["dry_run"], true);
+    assert_eq!(json["rehearsal"]["as_rehearsed"], true);
+}
+
+#[test]
 fn only_production_must_be_named() {
     let (place, production, _) = scene("short");
     place.write(
