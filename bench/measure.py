@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Measures two commands against each other: A B A B ..., then prints medians and their ratio.
+"""Measures two commands against each other: A B A B ..., then prints medians and their ratio. Or one alone.
 
-    measure.py --a NAME COMMAND --b NAME COMMAND [--rounds N] [--before COMMAND] [--after COMMAND]
+    measure.py --a NAME COMMAND [--b NAME COMMAND] [--rounds N] [--before COMMAND] [--after COMMAND]
                [--ratio R] [--memory MB] [--seconds S]
 
 The commands are run by bash and must end with 0; --before and --after run around each, unmeasured. --ratio,
@@ -36,7 +36,7 @@ def run(command: str) -> tuple[float, float]:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--a", nargs=2, required=True, metavar=("NAME", "COMMAND"))
-    arguments.add_argument("--b", nargs=2, required=True, metavar=("NAME", "COMMAND"))
+    arguments.add_argument("--b", nargs=2, metavar=("NAME", "COMMAND"))
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--before")
     arguments.add_argument("--after")
@@ -45,8 +45,8 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float)
     given = arguments.parse_args()
 
-    commands = [given.a, given.b]
-    times: list[list[float]] = [[], []]
+    commands = [given.a, given.b] if given.b else [given.a]
+    times: list[list[float]] = [[] for _ in commands]
     peaks = [0.0, 0.0]
     for _ in range(given.rounds):
         for side, (_, command) in enumerate(commands):
@@ -59,7 +59,7 @@ def main() -> None:
                 run(given.after)
 
     medians = [statistics.median(side) for side in times]
-    ratio = medians[0] / medians[1]
+    ratio = medians[0] / medians[1] if given.b else None
     for (name, _), median, side, peak in zip(commands, medians, times, peaks):
         print(f"{name:<44} {median:8.4f} s  ({min(side):.4f} to {max(side):.4f}, {len(side)} runs)  {peak:5.0f} MB")
     kept = True
@@ -68,11 +68,11 @@ def main() -> None:
         ("peak memory, MB", peaks[0], given.memory),
         ("seconds", medians[0], given.seconds),
     ):
-        if limit is not None:
+        if limit is not None and value is not None:
             within = value <= limit
             kept &= within
             print(f"{what:<44} {value:8.4g}    at most {limit:g}: {'kept' if within else 'NOT KEPT'}")
-        elif what == "ratio":
+        elif what == "ratio" and value is not None:
             print(f"{what:<44} {value:8.4g}")
     sys.exit(0 if kept else 1)
 

@@ -683,19 +683,21 @@ impl Connection {
                 return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
             }
             match copy() {
-                Ok(Some(bytes)) => loop {
-                    match self.pg.put_copy_data(&bytes) {
-                        Some(true) => break,
-                        Some(false) => self.wait(true)?,
-                        None => {
-                            // The server may have refused the data already: its error follows as a result.
-                            return if self.pg.is_ok() { Ok(()) } else { Err(self.lost()) };
+                Ok(Some(bytes)) => {
+                    loop {
+                        match self.pg.put_copy_data(&bytes) {
+                            Some(true) => break,
+                            Some(false) => self.wait(true)?,
+                            None => {
+                                // The server may have refused the data already: its error follows as a result.
+                                return if self.pg.is_ok() { Ok(()) } else { Err(self.lost()) };
+                            }
                         }
                     }
-                    if self.pg.flush().is_none() {
-                        return Err(self.lost());
-                    }
-                },
+                    // libpq would hold all of a file that is read faster than the server takes it.
+                    self.flush()?;
+                    self.deliver_notices();
+                }
                 Ok(None) => return self.end_copy(None),
                 Err(error) => {
                     self.end_copy(Some(c"the data of the script could not be read"))?;
@@ -715,14 +717,24 @@ impl Connection {
         }
     }
 
-    fn wait_for_result(&mut self) -> Result<()> {
+    /// Waits until the server has taken all that libpq holds for it, and tells what it says meanwhile.
+    fn flush(&mut self) -> Result<()> {
         loop {
             match self.pg.flush() {
-                Some(true) => break,
-                Some(false) => self.wait(true)?,
+                Some(true) => return Ok(()),
+                Some(false) => {
+                    self.wait(true)?;
+                    // Takes the notices out of what has come.
+                    self.pg.is_busy();
+                    self.deliver_notices();
+                }
                 None => return Err(self.lost()),
             }
         }
+    }
+
+    fn wait_for_result(&mut self) -> Result<()> {
+        self.flush()?;
         while self.pg.is_busy() {
             self.wait(false)?;
             self.deliver_notices();

@@ -3,6 +3,7 @@
 pub(crate) mod record;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -175,6 +176,9 @@ pub struct Entry {
 pub struct History {
     table: TableName,
     entries: Vec<Entry>,
+    /// Where in `entries` the rows of a delta are, by version and code and then by name: with thousands of deltas and as
+    /// many rows, nobody looks for each among all.
+    rows: BTreeMap<(Version, i32), BTreeMap<String, Vec<usize>>>,
     extended: bool,
 }
 
@@ -229,17 +233,22 @@ impl History {
             entries.push(entry);
         }
         Ok(Some(History {
-            table: table.clone(),
-            entries,
             extended: has_own_columns(&columns),
+            ..History::from_entries(table.clone(), entries)
         }))
     }
 
     /// A history from entries, for planning without a database.
     pub fn from_entries(table: TableName, entries: Vec<Entry>) -> History {
+        let mut rows: BTreeMap<_, BTreeMap<_, Vec<usize>>> = BTreeMap::new();
+        for (row, entry) in entries.iter().enumerate() {
+            let named = rows.entry((entry.version, entry.code)).or_default();
+            named.entry(entry.name.clone()).or_default().push(row);
+        }
         History {
             table,
             entries,
+            rows,
             extended: true,
         }
     }
@@ -304,18 +313,23 @@ impl History {
 
     /// The row that says that a delta is applied.
     pub fn applied(&self, delta: &Delta) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .rev()
-            .find(|entry| entry.success && same(entry, delta))
+        self.rows_of(delta).find(|entry| entry.success)
     }
 
     /// The row of a delta that was begun and not finished.
     pub fn unfinished(&self, delta: &Delta) -> Option<&Entry> {
-        self.entries
-            .iter()
+        self.rows_of(delta)
+            .find(|entry| !entry.success && entry.state.is_some())
+    }
+
+    /// What is recorded of a delta, the last row first.
+    fn rows_of(&self, delta: &Delta) -> impl Iterator<Item = &Entry> {
+        let named = self.rows.get(&(delta.version, delta.code()));
+        let rows = named.and_then(|named| named.get(&delta.name));
+        rows.into_iter()
+            .flatten()
             .rev()
-            .find(|entry| !entry.success && entry.state.is_some() && same(entry, delta))
+            .filter_map(|row| self.entries.get(*row))
     }
 
     /// Adds the columns of pum 2 when they are missing. They are null by default, so nothing is rewritten.
@@ -326,10 +340,6 @@ impl History {
         }
         Ok(())
     }
-}
-
-fn same(entry: &Entry, delta: &Delta) -> bool {
-    entry.version == delta.version && entry.name == delta.name && entry.code == delta.code()
 }
 
 /// What stands in a row. Null counts as nothing where pum 0.10 allowed no null.

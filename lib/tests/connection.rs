@@ -248,3 +248,27 @@ fn a_link_on_which_nothing_comes_back_is_noticed_within_a_minute_unless_the_user
     let connection = Connection::open(&target, &Run::new()).unwrap();
     assert_eq!(setting(&connection, "keepalives_idle"), "7");
 }
+
+#[test]
+fn a_password_that_nobody_gave_is_told_from_a_wrong_one() {
+    use std::os::unix::fs::PermissionsExt;
+    // The server's user reads it, whoever that is.
+    let rules = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(rules.path(), "local all locked scram-sha-256\nlocal all all trust\n").unwrap();
+    std::fs::set_permissions(rules.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+    let options = pum::ServerOptions {
+        settings: vec![("hba_file".to_owned(), rules.path().display().to_string())],
+        ..support::options()
+    };
+    let server = pum::Server::start(&options, &Run::new()).unwrap();
+    let target = server.create_database("locked").unwrap();
+    Connection::open(&target, &Run::new())
+        .unwrap()
+        .execute("create role locked login password 'right'")
+        .unwrap();
+    let locked = target.with("user", "locked");
+    let kind = |target: &Target| Connection::open(target, &Run::new()).map_err(|error| error.kind()).err();
+    assert_eq!(kind(&locked), Some(ErrorKind::PasswordNeeded));
+    assert_eq!(kind(&locked.clone().with("password", "wrong")), Some(ErrorKind::Connection));
+    assert_eq!(kind(&locked.with("password", "right")), None);
+}

@@ -128,6 +128,99 @@ fn a_flipped_bit_is_seen() {
     }
 }
 
+/// Backups in every format that is offered, each cut off and each with a flipped bit at so many places.
+const DAMAGES: usize = 170;
+
+/// A backup of a small database in each format: its name, and the file of it that is damaged.
+fn backups(place: &Path) -> Vec<(&'static str, std::path::PathBuf)> {
+    let small = support::database("small");
+    execute(
+        &small,
+        "create table public.meter (id int primary key, note text);
+         insert into public.meter select n, md5(n::text) from generate_series(1, 400) n",
+    );
+    let formats = [
+        (Format::Custom, "custom"),
+        (Format::Plain, "plain"),
+        (Format::Directory, "directory"),
+    ];
+    let backup = |(format, name): (Format, &'static str)| {
+        let file = place.join(name);
+        let options = DumpOptions {
+            format,
+            ..DumpOptions::default()
+        };
+        dump(&small, &file, &options, &Run::new()).unwrap();
+        let damaged = match format {
+            Format::Directory => {
+                let data = |name: &String| name.contains(".dat") && name.starts_with(|c: char| c.is_ascii_digit());
+                file.join(names(&file).into_iter().find(data).unwrap())
+            }
+            _ => file,
+        };
+        (name, damaged)
+    };
+    formats.map(backup).into()
+}
+
+/// Damages a file at places that are spread over it, and each time wants the backup refused with the database untouched.
+fn refused_at_every_place(
+    backup: &Path,
+    file: &Path,
+    last: impl Fn(usize) -> usize,
+    damage: impl Fn(&mut Vec<u8>, usize),
+) -> usize {
+    let whole = fs::read(file).unwrap();
+    let target = support::database("damaged");
+    let last = last(whole.len());
+    for number in 0..DAMAGES {
+        // The ends are among them.
+        let at = last * number / (DAMAGES - 1);
+        let mut bytes = whole.clone();
+        damage(&mut bytes, at);
+        fs::write(file, &bytes).unwrap();
+        let options = RestoreOptions {
+            ignore_errors: number % 2 == 1,
+            ..RestoreOptions::default()
+        };
+        let refused = restore(backup, &target, &options, &Run::new());
+        let error = refused.expect_err(&format!("{} at byte {at} of {}", file.display(), whole.len()));
+        assert_eq!(
+            error.state(),
+            Some("nothing was changed in any database"),
+            "at byte {at}: {error}"
+        );
+    }
+    assert_eq!(contents(&target), Vec::<String>::new());
+    fs::write(file, &whole).unwrap();
+    restore(backup, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+    DAMAGES
+}
+
+#[test]
+fn backups_are_refused_wherever_they_are_cut_off() {
+    let place = directory();
+    let mut refused = 0;
+    for (name, file) in backups(place.path()) {
+        // Without the checksums, as a backup that another program made has none. The last line ends of a plain one may go.
+        fs::remove_file(place.path().join(format!("{name}.sha256"))).unwrap();
+        let last = |length: usize| if name == "plain" { length - 10 } else { length - 1 };
+        refused += refused_at_every_place(&place.path().join(name), &file, last, Vec::truncate);
+    }
+    println!("{refused} truncated backups refused");
+}
+
+#[test]
+fn backups_are_refused_wherever_a_bit_is_flipped() {
+    let place = directory();
+    let mut refused = 0;
+    for (name, file) in backups(place.path()) {
+        let flip = |bytes: &mut Vec<u8>, at: usize| bytes[at] ^= 1 << (at % 8);
+        refused += refused_at_every_place(&place.path().join(name), &file, |length| length - 1, flip);
+    }
+    println!("{refused} backups with a flipped bit refused");
+}
+
 #[test]
 fn what_is_no_dump_is_refused() {
     let place = directory();

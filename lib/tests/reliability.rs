@@ -81,6 +81,25 @@ fn every_fault_is_shown_by_a_test_that_is_run() {
     }
 }
 
+/// The figures name what gives them.
+#[test]
+fn every_target_names_tests_that_are_run() {
+    let page = fs::read_to_string(root().join("RELIABILITY.md")).unwrap();
+    let section = page.split_once("\n## Targets\n").unwrap().1;
+    let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+    let targets: Vec<&str> = section.lines().filter(|line| line.starts_with("| R")).collect();
+    assert!(targets.len() >= 19, "{}", targets.len());
+    for target in targets {
+        assert_eq!(target.trim_matches('|').split('|').count(), 4, "{target}");
+        for named in quoted(target) {
+            let Some((path, name)) = named.split_once("::").filter(|_| named.contains("/tests/")) else {
+                continue;
+            };
+            assert!(tests(&root().join(path)).contains(name), "{named} is not there, or not run: {target}");
+        }
+    }
+}
+
 /// What is written to show a fault must be found by who reads of it.
 #[test]
 fn no_test_of_the_hostile_is_left_out() {
@@ -100,4 +119,33 @@ fn no_test_of_the_hostile_is_left_out() {
         }
     }
     assert!(seen > 30, "{seen}");
+}
+
+/// Each kind of error is raised by a test that asks for it by name.
+#[test]
+fn every_kind_of_error_is_asked_for() {
+    fn text_of(directory: &Path, text: &mut String) {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                text_of(&path, text);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                text.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut of_library = String::new();
+    text_of(&root().join("lib/tests"), &mut of_library);
+    let source = fs::read_to_string(root().join("lib/src/error.rs")).unwrap();
+    let kinds = source.split_once("pub enum ErrorKind {").unwrap().1;
+    let kinds = kinds.split_once("\n}").unwrap().0.lines().map(str::trim);
+    let kinds: Vec<&str> = kinds.filter_map(|line| line.strip_suffix(',')).collect();
+    assert!(kinds.len() >= 12, "{kinds:?}");
+    for kind in kinds {
+        let asked = format!("ErrorKind::{kind}");
+        let compared = of_library
+            .lines()
+            .any(|line| line.contains(&asked) && (line.contains("assert") || line.contains("matches!") || line.contains("==")));
+        assert!(compared, "no test of the library asks for {asked}");
+    }
 }

@@ -18,3 +18,4 @@ mod statement;
 mod support;
 mod table;
 mod terminal;
+mod wrong_target;

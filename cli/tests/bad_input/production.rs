@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use crate::support::{Place, TABLE, contents, database, empty_database, server, sql, start, text};
 
 /// Another way to the server: a port of this machine.
-fn forwarded() -> u16 {
+pub(crate) fn forwarded() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let socket = server().socket_directory().join(".s.PGSQL.5432");

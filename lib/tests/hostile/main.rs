@@ -2,6 +2,7 @@
 //! objects that somebody planted. Each is put before a real server.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod content;
+mod malformed;
 mod rows;
 mod server;
 mod session;

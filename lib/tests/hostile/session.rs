@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pum::{Connection, ErrorKind, Run, UpgradeOptions};
+use pum::{Catalog, Connection, ErrorKind, Filter, Run, Target, UpgradeOptions};
 
 use crate::{Case, holds, support, told, until};
 
@@ -95,6 +95,153 @@ fn settings_of_roles_and_databases_do_not_reach_an_upgrade() {
             expected
         );
     }
+}
+
+/// What somebody may have set for a database, one at a time.
+const ALONE: [(&str, &str); 70] = [
+    ("statement_timeout", "1"),
+    ("lock_timeout", "1"),
+    ("idle_in_transaction_session_timeout", "1"),
+    ("idle_session_timeout", "1"),
+    ("transaction_timeout", "1"),
+    ("synchronous_commit", "off"),
+    ("default_transaction_isolation", "serializable"),
+    ("default_transaction_isolation", "repeatable read"),
+    ("default_transaction_isolation", "read uncommitted"),
+    ("default_transaction_read_only", "on"),
+    ("default_transaction_deferrable", "on"),
+    ("standard_conforming_strings", "off"),
+    ("backslash_quote", "on"),
+    ("escape_string_warning", "off"),
+    ("quote_all_identifiers", "on"),
+    ("array_nulls", "off"),
+    ("transform_null_equals", "on"),
+    ("search_path", ""),
+    ("search_path", "nowhere"),
+    ("search_path", "pg_temp, public"),
+    ("search_path", "hostile, pg_catalog"),
+    ("timezone", "Pacific/Kiritimati"),
+    ("timezone", "UTC+13:37"),
+    ("datestyle", "German"),
+    ("datestyle", "SQL, DMY"),
+    ("intervalstyle", "sql_standard"),
+    ("bytea_output", "escape"),
+    ("extra_float_digits", "-15"),
+    ("client_min_messages", "error"),
+    ("client_min_messages", "debug5"),
+    ("client_encoding", "LATIN1"),
+    ("client_encoding", "SQL_ASCII"),
+    ("row_security", "off"),
+    ("session_replication_role", "replica"),
+    ("check_function_bodies", "off"),
+    ("default_tablespace", "nowhere"),
+    ("temp_tablespaces", "nowhere"),
+    ("default_table_access_method", "heap"),
+    ("xmloption", "document"),
+    ("xmlbinary", "hex"),
+    ("work_mem", "64kB"),
+    ("maintenance_work_mem", "1MB"),
+    ("temp_buffers", "800kB"),
+    ("temp_file_limit", "0"),
+    ("enable_seqscan", "off"),
+    ("enable_indexscan", "off"),
+    ("enable_hashjoin", "off"),
+    ("enable_nestloop", "off"),
+    ("enable_sort", "off"),
+    ("geqo_threshold", "2"),
+    ("join_collapse_limit", "1"),
+    ("jit", "on"),
+    ("jit_above_cost", "0"),
+    ("force_parallel_mode", "on"),
+    ("debug_parallel_query", "on"),
+    ("max_parallel_workers_per_gather", "0"),
+    ("parallel_setup_cost", "0"),
+    ("plan_cache_mode", "force_generic_plan"),
+    ("constraint_exclusion", "on"),
+    ("event_triggers", "off"),
+    ("allow_system_table_mods", "on"),
+    ("ignore_system_indexes", "on"),
+    ("lo_compat_privileges", "on"),
+    ("password_encryption", "md5"),
+    ("log_statement", "all"),
+    ("application_name", "pum'; drop table public.meter; --"),
+    ("commit_delay", "1000"),
+    ("role", "hostile_role"),
+    ("session_preload_libraries", "nowhere"),
+    ("local_preload_libraries", "nowhere"),
+];
+
+/// Those that close the door: what they let in cannot upgrade, and is told so.
+const CLOSED: [&str; 3] = ["role", "session_preload_libraries", "local_preload_libraries"];
+
+#[test]
+fn each_hostile_setting_leads_to_the_same_end_or_to_a_refusal() {
+    let script = "create table public.meter (id int primary key, read_on timestamp, value numeric, note text check (note <> ''));\n\
+         create function public.stamp() returns trigger language plpgsql as $$ begin new.note := '\\' || new.note; return new; end $$;\n\
+         create trigger stamp before insert on public.meter for each row execute function public.stamp();\n\
+         insert into public.meter select n, timestamp '2026-01-02' + n * interval '1 day', n / 3.0, 'n' || n\n\
+           from pg_catalog.generate_series(1, 100) n;\n\
+         select pg_catalog.pg_sleep(0.02);\n\
+         create view public.big as select id from public.meter where value > 10;\n";
+    let after = "-- pum: no-transaction\ncreate index concurrently meter_note on public.meter (note);\nvacuum public.meter;\n";
+    let end = |target: &Target| -> String {
+        let mut connection = Connection::open(target, &Run::new()).unwrap();
+        let structure = Catalog::read(&mut connection, &Filter::default()).unwrap().fingerprint();
+        let rows = "select md5(string_agg(concat_ws('|', id, to_char(read_on, 'YYYY-MM-DD'), round(value, 5), note), ',' order by id)) \
+             from public.meter";
+        let rows = connection.query(rows, &[]).unwrap();
+        format!("{structure} {}", rows.value(0, 0).unwrap_or_default())
+    };
+    let upgraded = |case: &Case| {
+        case.delta(script);
+        case.write("delta_1.2.0_b.sql", after);
+        case.upgrade()
+    };
+    let calm = Case::new("calm");
+    upgraded(&calm).unwrap();
+    let expected = end(&calm.target);
+    let (mut same, mut refused, mut unknown) = (0, Vec::new(), Vec::new());
+    for (name, value) in ALONE {
+        let case = Case::new("alone");
+        case.execute(
+            "do $$ begin create role hostile_role; exception when duplicate_object then null; end $$; \
+             create schema hostile; create function hostile.now() returns timestamptz language sql as 'select 1 / 0; select null::timestamptz'",
+        );
+        let database = case.ask("select current_database()");
+        let set = format!("alter database {database} set {name} = {}", pum::quote_literal(value));
+        let set = if name == "search_path" && !value.is_empty() {
+            format!("alter database {database} set search_path = {value}")
+        } else {
+            set
+        };
+        let server = support::server().target("postgres");
+        let outcome = Connection::open_for_scripts(&server, &Run::new()).unwrap().execute(&set);
+        if let Err(error) = outcome {
+            // Another version of the server does not know it.
+            assert_eq!(error.sqlstate(), Some("42704"), "{name} = {value}: {error}");
+            unknown.push(name);
+            continue;
+        }
+        let outcome = upgraded(&case);
+        crate::execute(&server, &format!("alter database {database} reset all"));
+        match outcome {
+            Ok(steps) => {
+                assert_eq!(steps.len(), 2);
+                same += 1;
+            }
+            Err(error) => {
+                assert!(CLOSED.contains(&name), "{name} = {value}: {error}");
+                assert!(error.hint().is_some() && error.state().is_some(), "{name} = {value}: {error:?}");
+                case.is_as_it_was(name);
+                refused.push(name);
+                assert_eq!(upgraded(&case).unwrap().len(), 2);
+            }
+        }
+        crate::execute(&case.target, "drop schema hostile cascade");
+        assert_eq!(end(&case.target), expected, "{name} = {value}");
+    }
+    println!("{same} settings with the same end, refused with {refused:?}, not known to this server {unknown:?}");
+    assert!(same + refused.len() >= 60);
 }
 
 #[test]
