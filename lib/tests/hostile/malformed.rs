@@ -24,7 +24,7 @@ const BEFORE: [&str; 12] = [
 const FAULTS: [(&str, &[u8], bool); 32] = [
     ("select ", b"'never closed;\n", true),
     ("select ", b"\"never closed;\n", true),
-    ("select ", b"E'never \\' closed';\nselect 1;'", true),
+    ("select ", b"E'never \\' closed;\n", true),
     ("select ", b"$$ never closed;\n", true),
     ("select ", b"$tag$ never $$ closed;\n", true),
     ("", b"/* never closed;\n", true),

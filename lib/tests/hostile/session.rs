@@ -101,9 +101,9 @@ fn settings_of_roles_and_databases_do_not_reach_an_upgrade() {
 const ALONE: [(&str, &str); 70] = [
     ("statement_timeout", "1"),
     ("lock_timeout", "1"),
-    ("idle_in_transaction_session_timeout", "1"),
-    ("idle_session_timeout", "1"),
-    ("transaction_timeout", "1"),
+    ("idle_in_transaction_session_timeout", "40"),
+    ("idle_session_timeout", "40"),
+    ("transaction_timeout", "30"),
     ("synchronous_commit", "off"),
     ("default_transaction_isolation", "serializable"),
     ("default_transaction_isolation", "repeatable read"),
