@@ -111,11 +111,7 @@ fn a_delta_of_many_statements_takes_no_memory() {
         file.write_all(b"create table public.a (note int);\n").unwrap();
         let note = "x".repeat(5_000);
         for _ in 0..statements {
-            writeln!(
-                file,
-                "insert into public.a values (length('{note}'));\n-- {note}"
-            )
-            .unwrap();
+            writeln!(file, "insert into public.a values (length('{note}'));\n-- {note}").unwrap();
         }
     });
     let peak = memory(upgrade(&target, directory.path()));

@@ -267,8 +267,15 @@ fn a_password_that_nobody_gave_is_told_from_a_wrong_one() {
         .execute("create role locked login password 'right'")
         .unwrap();
     let locked = target.with("user", "locked");
-    let kind = |target: &Target| Connection::open(target, &Run::new()).map_err(|error| error.kind()).err();
+    let kind = |target: &Target| {
+        Connection::open(target, &Run::new())
+            .map_err(|error| error.kind())
+            .err()
+    };
     assert_eq!(kind(&locked), Some(ErrorKind::PasswordNeeded));
-    assert_eq!(kind(&locked.clone().with("password", "wrong")), Some(ErrorKind::Connection));
+    assert_eq!(
+        kind(&locked.clone().with("password", "wrong")),
+        Some(ErrorKind::Connection)
+    );
     assert_eq!(kind(&locked.with("password", "right")), None);
 }

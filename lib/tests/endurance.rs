@@ -64,10 +64,7 @@ fn planning(count: usize) -> Duration {
 fn thousands_of_deltas_are_planned_in_linear_time() {
     let (few, many) = (planning(2_000), planning(40_000));
     // Looking for each among all would take four hundred times as long.
-    assert!(
-        many < 100 * few.max(Duration::from_millis(2)),
-        "{few:?} and {many:?}"
-    );
+    assert!(many < 100 * few.max(Duration::from_millis(2)), "{few:?} and {many:?}");
 }
 
 /// Two to five at once, each with a delta to apply; `PUM_ROUNDS` says how often.
@@ -126,5 +123,7 @@ fn of_several_runs_at_once_exactly_one_applies_each_time() {
             .unwrap();
         assert_eq!((applied, balance.value(0, 0)), (1, Some(round.to_string().as_str())));
     }
-    println!("{rounds} rounds, one applied in each; {locked} were told who is at work, {late} waited and had nothing to do");
+    println!(
+        "{rounds} rounds, one applied in each; {locked} were told who is at work, {late} waited and had nothing to do"
+    );
 }

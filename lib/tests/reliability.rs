@@ -95,7 +95,10 @@ fn every_target_names_tests_that_are_run() {
             let Some((path, name)) = named.split_once("::").filter(|_| named.contains("/tests/")) else {
                 continue;
             };
-            assert!(tests(&root().join(path)).contains(name), "{named} is not there, or not run: {target}");
+            assert!(
+                tests(&root().join(path)).contains(name),
+                "{named} is not there, or not run: {target}"
+            );
         }
     }
 }
@@ -143,9 +146,9 @@ fn every_kind_of_error_is_asked_for() {
     assert!(kinds.len() >= 12, "{kinds:?}");
     for kind in kinds {
         let asked = format!("ErrorKind::{kind}");
-        let compared = of_library
-            .lines()
-            .any(|line| line.contains(&asked) && (line.contains("assert") || line.contains("matches!") || line.contains("==")));
+        let compared = of_library.lines().any(|line| {
+            line.contains(&asked) && (line.contains("assert") || line.contains("matches!") || line.contains("=="))
+        });
         assert!(compared, "no test of the library asks for {asked}");
     }
 }

@@ -69,7 +69,11 @@ fn each_delta_that_is_wrong_is_refused_at_its_place() {
         for (begins, wrong, known) in FAULTS {
             let sound = format!("{before}{begins}");
             case.delta([sound.as_bytes(), wrong].concat());
-            let what = format!("{begins}{} behind {:?}", wrong.escape_ascii(), before.get(..40).unwrap_or(&before));
+            let what = format!(
+                "{begins}{} behind {:?}",
+                wrong.escape_ascii(),
+                before.get(..40).unwrap_or(&before)
+            );
             let error = case.upgrade().expect_err(&what);
             let place = error.location().unwrap_or_else(|| panic!("{what}: no place: {error}"));
             let counted = sound.trim_start_matches('\u{feff}');
@@ -80,7 +84,10 @@ fn each_delta_that_is_wrong_is_refused_at_its_place() {
                 "{what}: {error}"
             );
             if known {
-                assert!(matches!(error.kind(), ErrorKind::Usage | ErrorKind::Refused), "{what}: {error}");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Usage | ErrorKind::Refused),
+                    "{what}: {error}"
+                );
                 assert_eq!(error.state(), Some("nothing was changed"), "{what}");
             } else {
                 assert_eq!(error.kind(), ErrorKind::Server, "{what}");

@@ -99,11 +99,11 @@ fn settings_of_roles_and_databases_do_not_reach_an_upgrade() {
 
 /// What somebody may have set for a database, one at a time.
 const ALONE: [(&str, &str); 70] = [
-    ("statement_timeout", "1"),
+    ("statement_timeout", "10"),
     ("lock_timeout", "1"),
-    ("idle_in_transaction_session_timeout", "40"),
-    ("idle_session_timeout", "40"),
-    ("transaction_timeout", "30"),
+    ("idle_in_transaction_session_timeout", "500"),
+    ("idle_session_timeout", "500"),
+    ("transaction_timeout", "300"),
     ("synchronous_commit", "off"),
     ("default_transaction_isolation", "serializable"),
     ("default_transaction_isolation", "repeatable read"),
@@ -183,10 +183,13 @@ fn each_hostile_setting_leads_to_the_same_end_or_to_a_refusal() {
            from pg_catalog.generate_series(1, 100) n;\n\
          select pg_catalog.pg_sleep(0.02);\n\
          create view public.big as select id from public.meter where value > 10;\n";
-    let after = "-- pum: no-transaction\ncreate index concurrently meter_note on public.meter (note);\nvacuum public.meter;\n";
+    let after =
+        "-- pum: no-transaction\ncreate index concurrently meter_note on public.meter (note);\nvacuum public.meter;\n";
     let end = |target: &Target| -> String {
         let mut connection = Connection::open(target, &Run::new()).unwrap();
-        let structure = Catalog::read(&mut connection, &Filter::default()).unwrap().fingerprint();
+        let structure = Catalog::read(&mut connection, &Filter::default())
+            .unwrap()
+            .fingerprint();
         let rows = "select md5(string_agg(concat_ws('|', id, to_char(read_on, 'YYYY-MM-DD'), round(value, 5), note), ',' order by id)) \
              from public.meter";
         let rows = connection.query(rows, &[]).unwrap();
@@ -215,7 +218,9 @@ fn each_hostile_setting_leads_to_the_same_end_or_to_a_refusal() {
             set
         };
         let server = support::server().target("postgres");
-        let outcome = Connection::open_for_scripts(&server, &Run::new()).unwrap().execute(&set);
+        let outcome = Connection::open_for_scripts(&server, &Run::new())
+            .unwrap()
+            .execute(&set);
         if let Err(error) = outcome {
             // Another version of the server does not know it.
             assert_eq!(error.sqlstate(), Some("42704"), "{name} = {value}: {error}");
@@ -231,7 +236,10 @@ fn each_hostile_setting_leads_to_the_same_end_or_to_a_refusal() {
             }
             Err(error) => {
                 assert!(CLOSED.contains(&name), "{name} = {value}: {error}");
-                assert!(error.hint().is_some() && error.state().is_some(), "{name} = {value}: {error:?}");
+                assert!(
+                    error.hint().is_some() && error.state().is_some(),
+                    "{name} = {value}: {error:?}"
+                );
                 case.is_as_it_was(name);
                 refused.push(name);
                 assert_eq!(upgraded(&case).unwrap().len(), 2);

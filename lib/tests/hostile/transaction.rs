@@ -180,7 +180,10 @@ fn a_way_out_that_only_the_server_sees_is_found_and_not_recorded_as_applied() {
                 assert!(case.has("public.a") && case.has("public.b"), "{way}");
             }
             Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Server), "{way}: {error}");
+                assert!(
+                    matches!(error.kind(), ErrorKind::Stopped | ErrorKind::Server),
+                    "{way}: {error}"
+                );
                 let applied = "select count(*) from pum_sys.upgrades where success and type <> 0";
                 assert_eq!(case.ask(applied), "0", "{way}");
             }
