@@ -94,7 +94,7 @@ fn of_several_runs_at_once_exactly_one_applies_each_time() {
         let barrier = std::sync::Barrier::new(runs);
         let one = |number: usize| {
             // Some wait, and find that nothing is due any more.
-            let wait = Duration::from_secs(if number % 2 == 0 { 60 } else { 0 });
+            let wait = Duration::from_secs(if number.is_multiple_of(2) { 60 } else { 0 });
             let options = UpgradeOptions {
                 wait,
                 ..UpgradeOptions::new(table.clone(), vec![directory.path().to_owned()])
