@@ -160,7 +160,7 @@ const ALONE: [(&str, &str); 70] = [
     ("constraint_exclusion", "on"),
     ("event_triggers", "off"),
     ("allow_system_table_mods", "on"),
-    ("ignore_system_indexes", "on"),
+    ("log_min_duration_statement", "0"),
     ("lo_compat_privileges", "on"),
     ("password_encryption", "md5"),
     ("log_statement", "all"),
