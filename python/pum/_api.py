@@ -422,7 +422,6 @@ def rehearse(
     attempts: int = 10,
     wait: float = 0.0,
     patience: float = 60.0,
-    allow_near_misses: bool = False,
     rerun_interrupted: bool = False,
     python: Optional[PathLike] = None,
     lock_wait: float = 60.0,
@@ -448,7 +447,7 @@ def rehearse(
     ``expected`` says what must come out: a database as it stands, or how one is built. Without ``test`` and
     ``comparison`` the databases for that are in a throw-away server. The copy has no rows with ``schema_only``, and so much
     of the rows of large tables with ``sample``, such as ``"5%"``. How the copy, and later production, is upgraded is told
-    as in ``upgrade``.
+    as in ``upgrade``; a file that nearly is a delta is left out with a warning.
 
     >>> import pum, tempfile, pathlib
     >>> with pum.Server() as server, tempfile.TemporaryDirectory() as directory:
@@ -486,7 +485,6 @@ def rehearse(
             attempts=attempts,
             wait=wait,
             patience=patience,
-            allow_near_misses=allow_near_misses,
             rerun_interrupted=rerun_interrupted,
             python=path(python),
         ),

@@ -124,12 +124,11 @@ class Pum:
         *,
         yes: Optional[bool] = None,
         overwrite: bool = False,
-        allow_near_misses: bool = False,
     ) -> bool:
         """Rehearses the upgrade of production in the test database, compares it, and upgrades production.
 
         ``yes`` answers the question about production; without it, it is asked on the terminal. ``overwrite`` drops what the
-        test database holds even when it is no copy of pum's own; ``allow_near_misses`` as in ``run_upgrade``. Whether production was upgraded and is what it must be.
+        test database holds even when it is no copy of pum's own. Whether production was upgraded and is what it must be.
         """
         upgrader = Upgrader(pg_service_prod, self._table(table), self._dirs(delta_dirs), variables, max_version)
         rehearsal = _api.rehearse(
@@ -142,7 +141,6 @@ class Pum:
             backup=file or self.configs.get("backup_file"),
             max_version=max_version,
             variables=upgrader.variables,
-            allow_near_misses=allow_near_misses,
             ignore=self._or("ignore_elements", ignore_list) or (),
             exclude_schemas=exclude_schema or (),
             exclude_fields=exclude_field_pattern or (),

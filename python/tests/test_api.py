@@ -302,10 +302,10 @@ def test_nothing_is_printed(database: Make, deltas: Callable[..., Path], capfd: 
 
 
 def test_a_rehearsal_is_carried_out_once(database: Make, deltas: Callable[..., Path], tmp_path: Path) -> None:
-    water = database("create table public.pipe (id int)")
-    directory = deltas({"delta_1.1.0_length.sql": "alter table public.pipe add length int not null default 0"})
+    water = database("create table public.pipe (id int, length int)")
+    directory = deltas({"delta_1.1.0_length.sql": "alter table public.pipe drop column length"})
     create = tmp_path / "create.sql"
-    create.write_text("create table public.pipe (id int, length int not null default 0)")
+    create.write_text("create table public.pipe (id int)")
     pum.baseline(water, TABLE, "1.0.0")
     phases: list[str] = []
 
@@ -383,7 +383,7 @@ def test_polars_takes_differences(database: Make) -> None:
     assert len(frame) == len(report.differences) > 240 and set(frame["change"]) == {"only_left"}
 
 
-@pytest.mark.parametrize("name", [name for name in pum.__all__ if callable(getattr(pum, name))])
+@pytest.mark.parametrize("name", [name for name in pum.__all__ if inspect.isroutine(getattr(pum, name)) or inspect.isclass(getattr(pum, name))])
 def test_types_are_found_at_run_time(name: str) -> None:
     what = getattr(pum, name)
     typing.get_type_hints(what.__init__ if isinstance(what, type) else what)
@@ -393,9 +393,10 @@ def test_a_rehearsal_takes_what_an_upgrade_takes() -> None:
     def words(function: Callable[..., object]) -> set[str]:
         return set(inspect.signature(function).parameters)
 
-    upgrade = words(pum.upgrade) - {"database", "plan"}
+    # A file that nearly is a delta is told by the rehearsal.
+    upgrade = words(pum.upgrade) - {"database", "plan", "allow_near_misses"}
     assert upgrade <= words(pum.rehearse)
-    assert upgrade - {"max_version", "allow_near_misses"} <= words(pum.upgrade_rehearsed)
+    assert upgrade - {"max_version"} <= words(pum.upgrade_rehearsed)
 
 
 def test_a_rehearsal_of_a_sample(database: Make, deltas: Callable[..., Path]) -> None:

@@ -60,7 +60,20 @@ def test_python_m_pum_is_pum(words: list[str]) -> None:
         assert one.stdout == f"pum version {pum.__version__}\n" and one.returncode == 0
 
 
-def test_the_command_ends_in_order_at_ctrl_c(database: Make, deltas: Callable[..., Path]) -> None:
+UNDER_WAY = """
+do $$ begin
+  for i in 1..400 loop
+    perform pg_stat_clear_snapshot();
+    exit when exists (select from pg_stat_activity where query like '%pg_sleep(30)%' and pid <> pg_backend_pid()
+      and datname = current_database());
+    perform pg_sleep(0.05);
+  end loop;
+end $$"""
+
+
+def test_the_command_ends_in_order_at_ctrl_c(
+    database: Make, deltas: Callable[..., Path], sql: Callable[[str, str], None]
+) -> None:
     water, directory = database(), deltas({"delta_1.1.0_slow.sql": "select pg_sleep(30)"})
     pum.baseline(water, TABLE, "1.0.0")
     words = ["upgrade", "-p", water, "-t", TABLE, "-d", str(directory)]
@@ -71,10 +84,7 @@ def test_the_command_ends_in_order_at_ctrl_c(database: Make, deltas: Callable[..
         text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    assert child.stdout is not None
-    line = " "
-    while line and "slow" not in line:  # the step is under way
-        line = child.stdout.readline()
+    sql(water, UNDER_WAY)
     child.send_signal(signal.SIGINT)
     text, _ = child.communicate(timeout=20)
     assert child.returncode == 130 and "rolled back" in text and "Traceback" not in text, text
