@@ -109,7 +109,8 @@ def test_a_near_miss_is_left_out_when_that_is_said(
     words = ("water", TABLE, [str(deltas(near))])
     upgrader = Upgrader(*words)
     upgrader.set_baseline("1.0.0")
-    for go in (upgrader.run, lambda: Pum().run_upgrade(*words)):
+    ways: list[Callable[[], None]] = [upgrader.run, lambda: Pum().run_upgrade(*words)]
+    for go in ways:
         with pytest.raises(pum.Refused, match="looks like a delta"):
             go()
     # A rehearsal tells it, and who goes on then has been told.

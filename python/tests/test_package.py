@@ -119,8 +119,9 @@ def towns(database: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
 
 
 def block(words: str) -> str:
-    (found,) = [text for text in BLOCKS if words in text]
-    return found
+    found: list[str] = [text for text in BLOCKS if words in text]
+    (one,) = found
+    return one
 
 
 def run(text: str) -> None:
