@@ -9,7 +9,7 @@ import pum
 
 def words() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="by_library.py")
-    parser.add_argument("--version", action="version", version=f"pum version {pum.__version__} by import pum")
+    parser.add_argument("-v", "--version", action="version", version=f"pum version {pum.__version__} by import pum")
     commands = parser.add_subparsers(dest="command", required=True)
     restore = commands.add_parser("restore")
     restore.add_argument("-p", dest="database")
