@@ -372,6 +372,35 @@ def upgrade_rehearsed(
     return _values.carried_out(_pum.upgrade_rehearsed(given(database), Path(rehearsal), options, terms, watched))
 
 
+def plan_rehearsed(
+    database: Database,
+    rehearsal: PathLike,
+    table: str,
+    directories: Paths,
+    *,
+    max_age: float = 7 * 24 * 3600.0,
+    variables: Optional[Variables] = None,
+    single_transaction: bool = False,
+    rerun_interrupted: bool = False,
+    progress: Optional[Listener] = None,
+    cancel: Optional[Cancel] = None,
+) -> Plan:
+    """What ``upgrade_rehearsed`` would do, when everything still is what was rehearsed; else it refuses as that does. Reads
+    only."""
+    options = _upgrade(
+        table,
+        directories,
+        None,
+        variables,
+        single_transaction=single_transaction,
+        rerun_interrupted=rerun_interrupted,
+    )
+    terms = {"max_age": max_age, "factor": 10.0, "least": 10.0}
+    watched = watch(progress, cancel, python=True)
+    found = _pum.plan_rehearsed(given(database), Path(rehearsal), options, terms, watched)
+    return _values.plan(json.loads(found.to_json()), found)
+
+
 @dataclass(frozen=True)
 class FromSql:
     """The expected database is built by SQL files, in order."""

@@ -23,6 +23,7 @@ __all__ = [
     "main",
     "name",
     "plan",
+    "plan_rehearsed",
     "preflight",
     "rehearse",
     "restore",
@@ -118,6 +119,9 @@ def upgrade(database: _Database, options: dict[str, Any], plan: Optional[Plan], 
 def upgrade_rehearsed(
     database: _Database, file: Path, options: dict[str, Any], terms: dict[str, Any], watch: _Watch
 ) -> tuple[str, Report]: ...
+def plan_rehearsed(
+    database: _Database, file: Path, options: dict[str, Any], terms: dict[str, Any], watch: _Watch
+) -> Plan: ...
 def rehearse(production: _Database, options: dict[str, Any], watch: _Watch) -> Rehearsal: ...
 def start_server(options: dict[str, Any], watch: _Watch) -> Server: ...
 def name(database: _Database) -> str: ...

@@ -1,6 +1,6 @@
 //! The functions of the library.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pum::{Catalog, Connection, Contract, DatabaseId, Origin, Result, Target};
 use pyo3::prelude::*;
@@ -23,6 +23,7 @@ pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(current_version, module)?)?;
     module.add_function(wrap_pyfunction!(info, module)?)?;
     module.add_function(wrap_pyfunction!(plan, module)?)?;
+    module.add_function(wrap_pyfunction!(plan_rehearsed, module)?)?;
     module.add_function(wrap_pyfunction!(preflight, module)?)?;
     module.add_function(wrap_pyfunction!(upgrade, module)?)?;
     module.add_function(wrap_pyfunction!(upgrade_rehearsed, module)?)?;
@@ -228,16 +229,42 @@ fn upgrade_rehearsed(
     let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
     let terms = raised(py, terms.terms())?;
     let done = work(py, &watch, |run| {
-        let contract = Contract::load(&file)?;
-        let options = pum::UpgradeOptions {
-            max_version: contract.max_version.as_deref().map(str::parse).transpose()?,
-            // The question about files that nearly are deltas was answered at the rehearsal.
-            allow_near_misses: true,
-            ..options
-        };
+        let (contract, options) = rehearsed(&file, options)?;
         pum::upgrade_rehearsed(&target, &options, &contract, &terms, run)
     })?;
     Ok(carried_out(done))
+}
+
+/// What `upgrade_rehearsed` would do.
+#[pyfunction]
+fn plan_rehearsed(
+    py: Python<'_>,
+    database: Database,
+    file: PathBuf,
+    options: options::Upgrade,
+    terms: Terms,
+    watch: Watch,
+) -> PyResult<Plan> {
+    let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
+    let terms = raised(py, terms.terms())?;
+    work(py, &watch, |run| {
+        let (contract, options) = rehearsed(&file, options)?;
+        let plan = contract.plan(&target, &options, &terms, run)?;
+        let hazards = pum::hazards(&plan, &options)?;
+        Ok(Plan { plan, hazards })
+    })
+}
+
+/// A rehearsal of a file, and the options with what it says.
+fn rehearsed(file: &Path, options: pum::UpgradeOptions) -> Result<(Contract, pum::UpgradeOptions)> {
+    let contract = Contract::load(file)?;
+    let options = pum::UpgradeOptions {
+        max_version: contract.max_version.as_deref().map(str::parse).transpose()?,
+        // The question about files that nearly are deltas was answered at the rehearsal.
+        allow_near_misses: true,
+        ..options
+    };
+    Ok((contract, options))
 }
 
 #[pyfunction]

@@ -346,6 +346,10 @@ def test_a_saved_rehearsal_is_carried_out(database: Make, deltas: Callable[..., 
     pum.baseline(water, TABLE, "1.0.0")
     with pum.rehearse(water, TABLE, directory, expected=pum.FromDeltas()) as rehearsal:
         rehearsal.save(tmp_path / "rehearsal.json")
+    plan = pum.plan_rehearsed(water, tmp_path / "rehearsal.json", TABLE, directory)
+    assert [str(step) for step in plan.steps] == ["1.1.0 pipe (delta sql)"]
+    with pytest.raises(pum.Refused, match="older"):
+        pum.plan_rehearsed(water, tmp_path / "rehearsal.json", TABLE, directory, max_age=0.0)
     done = pum.upgrade_rehearsed(water, tmp_path / "rehearsal.json", TABLE, directory)
     assert done.as_rehearsed and done.applied.after == "1.1.0"
 
