@@ -1,6 +1,7 @@
 //! A database as the user names it: a service, a URI or a conninfo string.
 
 pub(crate) mod service_file;
+mod shown;
 
 use std::ffi::CString;
 use std::fmt;
@@ -11,6 +12,7 @@ use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::Run;
 use service_file::{service_names, service_section};
+use shown::{SHOWN, percent_encoded};
 
 /// Names a database. Everything that libpq knows is resolved by libpq itself (PostgreSQL documentation,
 /// "Database Connection Control Functions" and "The Connection Service File"), as psql does.
@@ -20,55 +22,6 @@ use service_file::{service_names, service_section};
 pub struct Target {
     parameters: Vec<(String, String)>,
 }
-
-/// Keywords of libpq whose values are no secret. What is no keyword at all may have been meant for a password.
-const SHOWN: [&str; 45] = [
-    "service",
-    "servicefile",
-    "user",
-    "dbname",
-    "host",
-    "hostaddr",
-    "port",
-    "passfile",
-    "channel_binding",
-    "connect_timeout",
-    "client_encoding",
-    "options",
-    "application_name",
-    "fallback_application_name",
-    "keepalives",
-    "keepalives_idle",
-    "keepalives_interval",
-    "keepalives_count",
-    "tcp_user_timeout",
-    "sslmode",
-    "sslnegotiation",
-    "sslcompression",
-    "sslcert",
-    "sslkey",
-    "sslcertmode",
-    "sslrootcert",
-    "sslcrl",
-    "sslcrldir",
-    "sslsni",
-    "requirepeer",
-    "require_auth",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
-    "min_protocol_version",
-    "max_protocol_version",
-    "gssencmode",
-    "krbsrvname",
-    "gsslib",
-    "gssdelegation",
-    "replication",
-    "target_session_attrs",
-    "load_balance_hosts",
-    "oauth_issuer",
-    "oauth_client_id",
-    "oauth_scope",
-];
 
 impl Target {
     /// Reads a name: `postgres://...` or `postgresql://...` is a URI, a text with `=` is a conninfo string,
@@ -416,15 +369,6 @@ fn is_scheme(text: &str) -> bool {
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'))
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes()
-        .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        })
-        .collect()
 }
 
 fn quote_value(value: &str) -> String {
