@@ -10,6 +10,8 @@
 # Environment:
 #   PUM           our program; without it, the release build of this repository is made and used
 #   PUM_ORIGINAL  the `pum` of pum 0.10 (in its virtual environment): it does the same, side by side
+#   PUM_PYTHON    a Python that has our package and what QWAT's deltas import (psycopg2, PyYAML, setuptools<81): its command
+#                 and `import pum` (by_library.py), in which Python deltas run in the process that calls, do the same too
 #   ROUNDS        how often the upgrade test is repeated, alternating (default 1); medians are printed
 #   PG_BIN        the directory of PostgreSQL's server programs, with PostGIS
 #   KEEP          when set, the working directory with all output is left behind (not the server)
@@ -37,6 +39,13 @@ if [[ -n ${PUM_ORIGINAL:-} ]]; then
     [[ -x $PUM_ORIGINAL ]] || fail "PUM_ORIGINAL is no program"
     program[original]=$(cd "$(dirname "$PUM_ORIGINAL")" && pwd)/$(basename "$PUM_ORIGINAL")
     sides+=(original)
+fi
+
+if [[ -n ${PUM_PYTHON:-} ]]; then
+    [[ -x $PUM_PYTHON ]] || fail "PUM_PYTHON is no program"
+    program[wheel]="$(cd "$(dirname "$PUM_PYTHON")" && pwd)/$(basename "$PUM_PYTHON")"
+    program[library]=${program[wheel]}
+    sides+=(wheel library)
 fi
 
 rounds=${ROUNDS:-1}
@@ -151,7 +160,7 @@ rehearse() {
     fi
     measure "$side" check-ignoring pum check -p1 "${side}_prod" -p2 "${side}_comp" -i views rules triggers
     # The original compares the names of sequences only. A rehearsal tells their types and goes on; check counts them.
-    expect "$([[ $side == pum ]] && echo 1 || echo 0)" $status "$side: check -i views rules triggers"
+    expect "$([[ $side == original ]] && echo 0 || echo 1)" $status "$side: check -i views rules triggers"
     measure "$side" check pum check -p1 "${side}_prod" -p2 "${side}_comp"
     expect 1 $status "$side: check"
 }
@@ -181,17 +190,17 @@ compare() {
 }
 
 print_times() {
-    local step ours theirs
+    local step side ours theirs
     printf '\n%-42s %8s' "seconds" pum
-    [[ ${#sides[@]} == 2 ]] && printf ' %9s %6s' original ratio
+    for side in "${sides[@]:1}"; do printf ' %9s %6s' "$side" ratio; done
     echo
     for step in restore setup test-and-upgrade check-ignoring check; do
         ours=$(median "${times[pum $step]}")
         printf '%-42s %8.2f' "$step" "$ours"
-        if [[ ${#sides[@]} == 2 ]]; then
-            theirs=$(median "${times[original $step]}")
+        for side in "${sides[@]:1}"; do
+            theirs=$(median "${times[$side $step]}")
             printf ' %9.2f %6.2f' "$theirs" "$(awk -v a="$ours" -v b="$theirs" 'BEGIN { print a / b }')"
-        fi
+        done
         echo
     done
 }
@@ -202,6 +211,10 @@ for side in "${sides[@]}"; do
     mkdir "$work/bin-$side"
     if [[ $side == pum ]]; then
         ln -s "${program[$side]}" "$work/bin-$side/pum"
+    elif [[ $side == wheel || $side == library ]]; then
+        how=$([[ $side == wheel ]] && echo '-m pum' || printf '%q' "$here/by_library.py")
+        printf '#!/bin/sh\nexec %q %s "$@"\n' "${program[$side]}" "$how" >"$work/bin-$side/pum"
+        chmod +x "$work/bin-$side/pum"
     else # its own directory first: the same environment must serve it and its Python deltas
         cat >"$work/bin-$side/pum" <<END
 #!/bin/sh
@@ -235,7 +248,7 @@ done
 print_times
 echo
 compare pum_prod pum_test
-[[ ${#sides[@]} == 2 ]] && compare pum_prod original_prod
+for side in "${sides[@]:1}"; do compare pum_prod "${side}_prod"; done
 echo
 echo "pum check -v 0 of the upgraded database against the fresh one:"
 head -n 12 "$work/pum-check.txt"

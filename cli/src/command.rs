@@ -209,7 +209,8 @@ pub(crate) struct Scripts {
 
 impl Scripts {
     /// How to upgrade with these deltas.
-    pub(crate) fn options(&self, deltas: &Deltas, config: &Config) -> Result<UpgradeOptions> {
+    pub(crate) fn options(&self, deltas: &Deltas, session: &Session) -> Result<UpgradeOptions> {
+        let config = &session.config;
         let mut options = UpgradeOptions::new(deltas.table(config)?, deltas.directories(config)?);
         options.max_version = self.max_version.as_deref().map(str::parse).transpose()?;
         options.variables = config.script_variables(&self.var)?;
@@ -220,6 +221,7 @@ impl Scripts {
             options.wait = wait;
         }
         options.rerun_interrupted = self.rerun_interrupted;
+        options.python = session.python();
         Ok(options)
     }
 }

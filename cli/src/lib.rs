@@ -57,8 +57,8 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
     main_as(None, words)
 }
 
-/// The same for a process that is not the command, such as Python's: `itself` are the words that start the command in a
-/// process of its own.
+/// The same for a process that is not the command but Python's: `itself` are the words that start the command in a process of
+/// its own, the first of them Python, which runs Python deltas too.
 pub fn main_as(itself: Option<Vec<OsString>>, words: impl IntoIterator<Item = OsString>) -> u8 {
     let pum = match Pum::try_parse_from(arguments::spelled_out(words)) {
         Ok(pum) => pum,

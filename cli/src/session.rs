@@ -1,6 +1,7 @@
 //! What every command works with: the configuration, the terminal, the run and the signals that cancel it.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
@@ -16,7 +17,7 @@ pub(crate) struct Session {
     pub(crate) config: Config,
     pub(crate) terminal: Arc<Terminal>,
     pub(crate) run: Run,
-    /// The words that start the command once more, where it is not the program of this process.
+    /// The words that start the command once more, where it is not the program of this process but its Python.
     pub(crate) itself: Option<Vec<OsString>>,
     signal: Arc<AtomicI32>,
 }
@@ -36,6 +37,11 @@ impl Session {
             itself,
             signal,
         }
+    }
+
+    /// The interpreter for Python deltas: that of this process, where it is Python's.
+    pub(crate) fn python(&self) -> Option<PathBuf> {
+        self.itself.as_ref()?.first().map(PathBuf::from)
     }
 
     /// The signal that cancelled the run.

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use libpq::{ExecStatusType, PGTransactionStatusType, Pg, PgResult};
 
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result, ServerError};
 use crate::run::{Event, Run};
 use crate::target::Target;
@@ -194,7 +195,8 @@ impl Connection {
     /// As [`Connection::open`].
     pub fn open_for_scripts(target: &Target, run: &Run) -> Result<Connection> {
         run.go_on()?;
-        let resolved = target.resolve()?;
+        let environment = environment::shared(run)?;
+        let resolved = target.resolve(run)?;
         let mut given = resolved.given.clone().with("client_encoding", "UTF8");
         if resolved.value("application_name").is_none_or(str::is_empty) {
             given = given.with("application_name", "pum");
@@ -209,7 +211,9 @@ impl Connection {
         // lets the run be cancelled meanwhile. An abandoned attempt closes itself.
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
-            let _ = sender.send(Pg::connect(&conninfo));
+            let connected = Pg::connect(&conninfo);
+            drop(environment);
+            let _ = sender.send(connected);
         });
         let pg = loop {
             match receiver.recv_timeout(Duration::from_millis(50)) {
@@ -533,6 +537,11 @@ impl Connection {
         };
         self.cancel_seen = before;
         outcome
+    }
+
+    /// Whether cancelling the run does not reach this session, as where what is done must be recorded.
+    pub(crate) fn shield(&mut self, shielded: bool) {
+        self.cancel_seen = shielded;
     }
 
     fn begin(&mut self) -> Result<()> {

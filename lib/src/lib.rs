@@ -107,6 +107,7 @@ mod connection;
 mod delta;
 mod diff;
 mod dump;
+mod environment;
 mod error;
 mod expectation;
 mod file;
@@ -162,7 +163,7 @@ pub use server::{Server, ServerOptions};
 pub use target::Target;
 pub use upgrade::{
     Applied, AppliedStep, BaselineOptions, Baselined, DeltaInfo, Info, Plan, Status, Step, UpgradeOptions, baseline,
-    history, info, plan, run_script, upgrade,
+    create_upgrades_table, history, info, plan, run_script, upgrade,
 };
 
 /// Readers that only tests and fuzzers call by themselves; no part of the interface.

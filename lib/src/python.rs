@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::connection::Connection;
+use crate::environment;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::programs::in_path;
 use crate::run::{Event, PythonCall, Run};
@@ -106,25 +107,30 @@ pub(crate) struct PythonDelta<'a> {
 /// `python3` is missing; the file holds no such class; an exception, with the line of the delta where it came from;
 /// the delta ended Python; the run was cancelled.
 pub(crate) fn run_python_delta(delta: &PythonDelta<'_>, connection: &Connection, run: &Run) -> Result<()> {
+    run.go_on()?;
     let directory = PrivateDirectory::create()?;
-    let (service, environment) = reach(connection, &directory)?;
     if let Some(python) = run.python() {
+        let _taken = environment::take(run)?;
+        let (service, environment) = reach(connection, &directory)?;
         let call = PythonCall {
             request: request(delta, &service)?.to_string(),
             environment,
         };
-        let outcome = python(call)?.and_then(|text| serde_json::from_str::<Outcome>(&text).ok());
-        run.go_on()?;
         let name = file_name(delta.path);
-        let broken_off = || {
-            Error::new(
+        let Some(outcome) = python(call)?.and_then(|text| serde_json::from_str::<Outcome>(&text).ok()) else {
+            run.go_on()?;
+            return Err(Error::new(
                 ErrorKind::Program,
                 format!("{name} was broken off before it was finished"),
-            )
+            ));
         };
-        let outcome = outcome.ok_or_else(broken_off)?;
+        // Also of a run that was cancelled meanwhile: what is done is done.
         return judge(delta.path, &name, Some(outcome), ExitStatus::default(), run);
     }
+    let (service, environment) = {
+        let _shared = environment::shared(run)?;
+        reach(connection, &directory)?
+    };
     run_in(delta, &directory, &service, &environment, run)
 }
 

@@ -2,8 +2,8 @@
 
 use std::io::{PipeReader, PipeWriter, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crate::error::{Error, ErrorKind, Result, ServerError};
 
@@ -80,6 +80,7 @@ pub struct Run {
     listener: Listener,
     cancel: Cancel,
     python: Option<PythonRunner>,
+    within_python_delta: bool,
 }
 
 impl Default for Run {
@@ -102,6 +103,7 @@ impl Run {
             listener: Arc::new(|_| {}),
             cancel: Cancel::default(),
             python: None,
+            within_python_delta: false,
         }
     }
 
@@ -126,6 +128,17 @@ impl Run {
     ) -> Run {
         self.python = Some(Arc::new(runner));
         self
+    }
+
+    /// The same run, called by a Python delta that runs in this process: it has the environment of that delta, and does not
+    /// wait for its end.
+    pub fn within_python_delta(mut self) -> Run {
+        self.within_python_delta = true;
+        self
+    }
+
+    pub(crate) fn is_within_python_delta(&self) -> bool {
+        self.within_python_delta
     }
 
     /// Who runs Python deltas, when it is no `python3` of their own.
@@ -192,6 +205,7 @@ struct CancelState {
     cancelled: AtomicBool,
     // Becomes readable once, and stays so: what waits in poll(2) sees it at any time.
     pipe: Option<(PipeReader, PipeWriter)>,
+    linked: Mutex<Vec<Weak<CancelState>>>,
 }
 
 impl Default for CancelState {
@@ -199,6 +213,7 @@ impl Default for CancelState {
         CancelState {
             cancelled: AtomicBool::new(false),
             pipe: std::io::pipe().ok(),
+            linked: Mutex::default(),
         }
     }
 }
@@ -206,13 +221,48 @@ impl Default for CancelState {
 impl Cancel {
     /// Cancels the run. Calling it again changes nothing.
     pub fn cancel(&self) {
-        if !self.0.cancelled.swap(true, Ordering::SeqCst)
-            && let Some((_, writer)) = &self.0.pipe
-        {
+        if self.0.cancelled.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        if let Some((_, writer)) = &self.0.pipe {
             let mut writer: &PipeWriter = writer;
             // A failure leaves the flag, which every loop reads too.
             let _ = writer.write_all(b"c");
         }
+        for linked in std::mem::take(&mut *self.linked()) {
+            if let Some(linked) = linked.upgrade() {
+                Cancel(linked).cancel();
+            }
+        }
+    }
+
+    /// A handle that is cancelled with this one, and that cancels nothing else when it is cancelled alone.
+    ///
+    /// ```
+    /// let all = pum::Cancel::default();
+    /// let (one, other) = (all.link(), all.link());
+    /// one.cancel();
+    /// assert!(!all.is_cancelled() && !other.is_cancelled());
+    /// all.cancel();
+    /// assert!(other.is_cancelled() && all.link().is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn link(&self) -> Cancel {
+        let linked = Cancel::default();
+        {
+            let mut others = self.linked();
+            others.retain(|other| other.strong_count() > 0);
+            others.push(Arc::downgrade(&linked.0));
+        }
+        // It may have been cancelled before the new one was in the list.
+        if self.is_cancelled() {
+            linked.cancel();
+        }
+        linked
+    }
+
+    fn linked(&self) -> std::sync::MutexGuard<'_, Vec<Weak<CancelState>>> {
+        self.0.linked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the run is cancelled.

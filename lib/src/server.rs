@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::connection::{Connection, ServerVersion, quote_identifier};
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::programs::{find_program, program_version};
 use crate::run::Run;
@@ -82,7 +83,7 @@ impl Server {
         let (initdb, postgres) = server_programs(options)?;
         let user = service_user()?;
         let directory = PrivateDirectory::of(user.as_ref())?;
-        make_cluster(&directory, &initdb, user.as_ref())?;
+        make_cluster(&directory, &initdb, user.as_ref(), run)?;
         run.go_on()?;
         configure(directory.path(), &options.settings)?;
         Server::open(directory, &postgres, [SUPERUSER, "postgres"], run)
@@ -137,7 +138,7 @@ impl Server {
     /// Starts the server of a directory whose data and configuration are there.
     fn open(directory: PrivateDirectory, postgres: &Path, session: [&str; 2], run: &Run) -> Result<Server> {
         let [user, database] = session;
-        let mut process = spawn(directory.path(), postgres, service_user()?.as_ref())?;
+        let mut process = spawn(directory.path(), postgres, service_user()?.as_ref(), run)?;
         // Until its own file with its number is there.
         directory.note(process.id());
         let first = target(directory.path(), user, database);
@@ -176,7 +177,15 @@ impl Server {
     /// What the server says.
     pub fn create_database_from(&self, name: &str, template: &str) -> Result<Target> {
         // Its own run: a cancelled run still stops its server, but a new database of it is refused by the caller.
-        let mut connection = Connection::open(&self.target("postgres"), &self.run)?;
+        self.create_database_under(name, template, &self.run)
+    }
+
+    /// The same as a part of another run than that which started the server.
+    ///
+    /// # Errors
+    /// What the server says, and the run being cancelled.
+    pub fn create_database_under(&self, name: &str, template: &str, run: &Run) -> Result<Target> {
+        let mut connection = Connection::open(&self.target("postgres"), run)?;
         connection.execute(&format!(
             "create database {} template {}",
             quote_identifier(name),
@@ -208,9 +217,10 @@ impl Server {
         stop(&mut self.process);
         let user = service_user()?;
         let directory = self.directory.path();
-        self.process = spawn(directory, &self.programs.join("postgres"), user.as_ref())?;
+        let run = Run::new();
+        self.process = spawn(directory, &self.programs.join("postgres"), user.as_ref(), &run)?;
         let first = target(directory, &self.user, "postgres");
-        wait_until_ready(directory, &first, &mut self.process, &Run::new()).map(|_| ())
+        wait_until_ready(directory, &first, &mut self.process, &run).map(|_| ())
     }
 }
 
@@ -275,7 +285,8 @@ fn command(program: &Path, user: Option<&ServiceUser>) -> Command {
     command
 }
 
-fn make_cluster(directory: &PrivateDirectory, initdb: &Path, user: Option<&ServiceUser>) -> Result<()> {
+fn make_cluster(directory: &PrivateDirectory, initdb: &Path, user: Option<&ServiceUser>, run: &Run) -> Result<()> {
+    let environment = environment::shared(run)?;
     let output = command(initdb, user)
         .args(["-N", "-A", "trust", "-U", SUPERUSER, "-E", "UTF8", "--locale=C", "-D"])
         .arg(directory.path().join(DATA))
@@ -283,6 +294,7 @@ fn make_cluster(directory: &PrivateDirectory, initdb: &Path, user: Option<&Servi
         .stderr(Stdio::piped())
         .spawn()
         .and_then(|process| {
+            drop(environment);
             directory.note(process.id());
             process.wait_with_output()
         })
@@ -312,7 +324,8 @@ fn configure(directory: &Path, settings: &[(String, String)]) -> Result<()> {
     fs::write(&file, text).map_err(|error| Error::io(format_args!("cannot write \"{}\"", file.display()), &error))
 }
 
-fn spawn(directory: &Path, postgres: &Path, user: Option<&ServiceUser>) -> Result<Child> {
+fn spawn(directory: &Path, postgres: &Path, user: Option<&ServiceUser>, run: &Run) -> Result<Child> {
+    let _environment = environment::shared(run)?;
     let log = directory.join("log");
     let file =
         File::create(&log).map_err(|error| Error::io(format_args!("cannot write \"{}\"", log.display()), &error))?;

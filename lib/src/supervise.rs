@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Event, Run};
 
@@ -38,7 +39,9 @@ pub(crate) fn supervise(mut command: Command, name: &str, input: &[u8], run: &Ru
         .stdin(Stdio::piped())
         .stdout(writer.try_clone().map_err(refused)?)
         .stderr(writer);
+    let environment = environment::shared(run)?;
     let mut group = Group::start(&mut command).map_err(refused)?;
+    drop(environment);
     // It holds the ends of the pipe that the program writes to.
     drop(command);
     let stdin = group.process().stdin.take();

@@ -1,14 +1,18 @@
 //! A database as the user names it: a service, a URI or a conninfo string.
 
 pub(crate) mod service_file;
+mod shown;
 
 use std::ffi::CString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::connection::libpq;
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
+use crate::run::Run;
 use service_file::{service_names, service_section};
+use shown::{SHOWN, percent_encoded};
 
 /// Names a database. Everything that libpq knows is resolved by libpq itself (PostgreSQL documentation,
 /// "Database Connection Control Functions" and "The Connection Service File"), as psql does.
@@ -19,15 +23,13 @@ pub struct Target {
     parameters: Vec<(String, String)>,
 }
 
-/// Keywords whose value is a secret.
-const SECRETS: [&str; 3] = ["password", "sslpassword", "oauth_client_secret"];
-
 impl Target {
     /// Reads a name: `postgres://...` or `postgresql://...` is a URI, a text with `=` is a conninfo string,
     /// anything else is the name of a service.
     ///
     /// # Errors
-    /// A URI or conninfo string that libpq cannot read, and an empty name. The message repeats no password.
+    /// A URI or conninfo string that libpq cannot read, a URL of something else, and an empty name. The message repeats no
+    /// password.
     ///
     /// ```
     /// let target = pum::Target::new("host=db1 dbname=water password=secret")?;
@@ -40,13 +42,27 @@ impl Target {
             return Err(Error::new(ErrorKind::Usage, "the name of the database is empty")
                 .with_hint("give a service name, a URI or a conninfo string"));
         }
-        let conninfo = text.starts_with("postgres://") || text.starts_with("postgresql://") || text.contains('=');
-        if !conninfo {
+        let uri = match text.split_once("://").filter(|(scheme, _)| is_scheme(scheme)) {
+            // libpq reads it in small letters only.
+            Some((scheme, rest)) if ["postgres", "postgresql"].contains(&&*scheme.to_ascii_lowercase()) => {
+                Some(format!("postgresql://{rest}"))
+            }
+            Some(_) => {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    "the database is named by a URL that is none of PostgreSQL's (it is not repeated because it may hold a \
+                     password)",
+                )
+                .with_hint("a URI reads postgresql://user@host:port/database"));
+            }
+            None => None,
+        };
+        if uri.is_none() && !text.contains('=') {
             return Ok(Target {
                 parameters: vec![("service".to_owned(), text.to_owned())],
             });
         }
-        let c_text = CString::new(text)
+        let c_text = CString::new(uri.as_deref().unwrap_or(text))
             .map_err(|_| Error::new(ErrorKind::Usage, "the connection string holds a NUL character"))?;
         let parameters = libpq::parse_conninfo(&c_text).map_err(|message| {
             // libpq repeats the text that it cannot read, and a password may be in it.
@@ -86,7 +102,7 @@ impl Target {
         let shown: Vec<&(String, String)> = self
             .parameters
             .iter()
-            .filter(|(keyword, value)| !SECRETS.contains(&keyword.as_str()) && !value.is_empty())
+            .filter(|(keyword, value)| SHOWN.contains(&keyword.as_str()) && !value.is_empty())
             .collect();
         match shown.as_slice() {
             [(keyword, value)] if keyword == "service" => value.clone(),
@@ -101,6 +117,34 @@ impl Target {
         }
     }
 
+    /// The same as a URI, without secrets: for libraries that take nothing else.
+    ///
+    /// ```
+    /// let target = pum::Target::new("host=/run/db dbname='my water' user=ann password=secret")?;
+    /// assert_eq!(target.uri(), "postgresql://ann@/my%20water?host=%2Frun%2Fdb");
+    /// assert_eq!(pum::Target::new(&target.uri())?.to_string(), target.to_string());
+    /// # Ok::<(), pum::Error>(())
+    /// ```
+    pub fn uri(&self) -> String {
+        let mut uri = "postgresql://".to_owned();
+        if let Some(user) = self.value("user") {
+            uri.push_str(&percent_encoded(user));
+            uri.push('@');
+        }
+        uri.push('/');
+        uri.push_str(&percent_encoded(self.value("dbname").unwrap_or_default()));
+        let mut sign = '?';
+        for (keyword, value) in &self.parameters {
+            if matches!(keyword.as_str(), "user" | "dbname") || !SHOWN.contains(&keyword.as_str()) || value.is_empty() {
+                continue;
+            }
+            uri.push(sign);
+            uri.push_str(&format!("{keyword}={}", percent_encoded(value)));
+            sign = '&';
+        }
+        uri
+    }
+
     pub(crate) fn value(&self, keyword: &str) -> Option<&str> {
         self.parameters
             .iter()
@@ -109,7 +153,8 @@ impl Target {
     }
 
     /// What libpq would use for each keyword: given, from the service, from the environment, its default. No network.
-    pub(crate) fn resolve(&self) -> Result<Resolved> {
+    pub(crate) fn resolve(&self, run: &Run) -> Result<Resolved> {
+        let _environment = environment::shared(run)?;
         let mut target = self.clone();
         let mut asked = target.begin()?;
         let service = self
@@ -318,6 +363,14 @@ fn socket_directory(port: &str) -> Option<&'static str> {
     }
 }
 
+/// Whether a text can be what stands before the `://` of a URL.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.' | '_'))
+}
+
 fn quote_value(value: &str) -> String {
     if !value.is_empty() && !value.contains(|c: char| c.is_whitespace() || c == '\'' || c == '\\') {
         return value.to_owned();
@@ -370,12 +423,36 @@ mod tests {
         }
         let broken = Target::new("postgresql://ann:s3cret@db1:x:y/%zz").unwrap_err();
         assert!(!broken.to_string().contains("s3cret"), "{broken}");
+        // What is no keyword may have been meant for a password.
+        let target = Target::default().with("host", "db1").with("passwd", "s3cret");
+        assert_eq!(target.to_string(), "host=db1");
+    }
+
+    #[test]
+    fn a_url_of_something_else_is_no_service() {
+        for text in [
+            "mysql+pymysql://ann:s3cret@db1/water",
+            "postgresql+psycopg2://ann:s3cret@db1/water",
+            "mysql://ann:s3cret@db1/water?charset=utf8",
+        ] {
+            let error = Target::new(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+            assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        let target = Target::new("PostgreSQL://ann:s3cret@db1/water").unwrap();
+        assert_eq!(target.to_string(), "user=ann dbname=water host=db1");
+        assert_eq!(
+            Target::new("host=db1 options=-csearch_path=a://b")
+                .unwrap()
+                .value("host"),
+            Some("db1")
+        );
     }
 
     #[test]
     fn resolving_touches_no_network() {
         let target = Target::new("host=192.0.2.1 port=9 dbname=x user=y").unwrap();
-        let resolved = target.resolve().unwrap();
+        let resolved = target.resolve(&Run::new()).unwrap();
         assert_eq!(resolved.value("host"), Some("192.0.2.1"));
         assert_eq!(resolved.value("port"), Some("9"));
     }
@@ -384,7 +461,7 @@ mod tests {
     fn an_unknown_service_names_the_files() {
         let error = Target::new("no_such_service_anywhere")
             .unwrap()
-            .resolve()
+            .resolve(&Run::new())
             .err()
             .unwrap();
         assert!(error.message().contains("\"no_such_service_anywhere\""));

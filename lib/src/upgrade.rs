@@ -141,6 +141,47 @@ pub fn baseline(target: &Target, options: &BaselineOptions, run: &Run) -> Result
     baseline_under(&mut lock, options, run)
 }
 
+/// Creates the upgrades table, with its schema, when it is missing. Returns whether it was.
+///
+/// # Errors
+/// What is there under its name cannot serve, or the table cannot be created.
+pub fn create_upgrades_table(target: &Target, table: &TableName, run: &Run) -> Result<bool> {
+    let mut lock = Lock::take(target, table, Duration::ZERO, run)?;
+    refuse_read_only(lock.connection(), target)?;
+    // A connection of its own: a failed transaction must not cost the lock.
+    let mut connection = Connection::open(target, run)?;
+    connection.execute("begin isolation level read committed, read write; set local synchronous_commit = on")?;
+    let outcome = (|| {
+        let missing = History::read(&mut connection, table)?.is_none();
+        if missing {
+            create_missing(&mut connection, table)?;
+        }
+        connection.execute("commit")?;
+        Ok(missing)
+    })();
+    outcome.map_err(|error: Error| {
+        connection.rollback();
+        error.with_state("nothing was changed")
+    })
+}
+
+/// Creates the upgrades table, and says whether its schema was created too.
+fn create_missing(connection: &mut Connection, table: &TableName) -> Result<bool> {
+    create_table(connection, table).map_err(|error| {
+        let named = |keyword| crate::quote_identifier(&connection.parameter(keyword).unwrap_or_default());
+        let hint = format!(
+            "the user needs the right to create there: GRANT CREATE ON SCHEMA {} TO {1}; where that schema is missing, \
+             GRANT CREATE ON DATABASE {2} TO {1}",
+            crate::quote_identifier(&table.schema),
+            named("user"),
+            named("dbname")
+        );
+        let denied = error.sqlstate() == Some("42501");
+        let error = error.within(format_args!("the upgrades table {table} cannot be created"));
+        if denied { error.with_hint(hint) } else { error }
+    })
+}
+
 pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &Run) -> Result<Baselined> {
     let table = &options.table;
     let target = lock.connection().target().clone();
@@ -161,19 +202,7 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
                 (false, false, history)
             }
             None => {
-                let schema_created = create_table(connection, table).map_err(|error| {
-                    let named = |keyword| crate::quote_identifier(&connection.parameter(keyword).unwrap_or_default());
-                    let hint = format!(
-                        "the user needs the right to create there: GRANT CREATE ON SCHEMA {} TO {1}; where that schema \
-                         is missing, GRANT CREATE ON DATABASE {2} TO {1}",
-                        crate::quote_identifier(&table.schema),
-                        named("user"),
-                        named("dbname")
-                    );
-                    let denied = error.sqlstate() == Some("42501");
-                    let error = error.within(format_args!("the upgrades table {table} cannot be created"));
-                    if denied { error.with_hint(hint) } else { error }
-                })?;
+                let schema_created = create_missing(connection, table)?;
                 (schema_created, true, History::from_entries(table.clone(), Vec::new()))
             }
         };

@@ -15,7 +15,9 @@ def main() -> int:
     # The command ends its work in order by itself at Ctrl-C. What was told to be ignored, as by nohup, stays so.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _pum.main(["pum", *sys.argv[1:]], [sys.executable, "-m", "pum"])
+    # Not `-m pum`, which would take a pum.py of the directory where the command works.
+    again = "import sys; sys.path[:] = filter(None, sys.path); from pum.__main__ import main; sys.exit(main())"
+    return _pum.main(["pum", *sys.argv[1:]], [sys.executable, "-c", again])
 
 
 if __name__ == "__main__":

@@ -95,6 +95,24 @@ def snapshot(
     return taken
 
 
+def same_database(
+    left: Database,
+    right: Database,
+    *,
+    progress: Optional[Listener] = None,
+    cancel: Optional[Cancel] = None,
+) -> bool:
+    """Whether two names lead to the same database of the same running server.
+
+    >>> import pum
+    >>> with pum.Server() as server:
+    ...     water = server.create_database("water")
+    ...     pum.same_database(water, server.uri("water")), pum.same_database(water, server.database("postgres"))
+    (True, False)
+    """
+    return _pum.same_database(given(left), given(right), watch(progress, cancel))
+
+
 def dump(
     database: Database,
     file: PathLike,
@@ -320,23 +338,67 @@ def upgrade_rehearsed(
     factor: float = 10.0,
     least: float = 10.0,
     variables: Optional[Variables] = None,
+    single_transaction: bool = False,
     lock_timeout: float = 5.0,
     attempts: int = 10,
     wait: float = 0.0,
+    patience: float = 60.0,
+    rerun_interrupted: bool = False,
+    python: Optional[PathLike] = None,
     progress: Optional[Listener] = None,
     cancel: Optional[Cancel] = None,
 ) -> CarriedOut:
     """Upgrades production as it was rehearsed, from the file that ``Rehearsal.save`` or ``pum test --save`` wrote.
 
     Refuses when anything has changed since, or the copy is older than ``max_age`` seconds. A step may take ``factor``
-    times as long as in the rehearsal, and at least ``least`` seconds.
+    times as long as in the rehearsal, and at least ``least`` seconds. The rest is as in ``upgrade``; variables and
+    ``single_transaction`` must be those of the rehearsal.
     """
     options = _upgrade(
-        table, directories, None, variables, lock_timeout=lock_timeout, attempts=attempts, wait=wait
+        table,
+        directories,
+        None,
+        variables,
+        single_transaction=single_transaction,
+        lock_timeout=lock_timeout,
+        attempts=attempts,
+        wait=wait,
+        patience=patience,
+        rerun_interrupted=rerun_interrupted,
+        python=path(python),
     )
     terms = {"max_age": max_age, "factor": factor, "least": least}
-    watched = watch(progress, cancel, python=True)
+    watched = watch(progress, cancel, python=True, in_process=python is None)
     return _values.carried_out(_pum.upgrade_rehearsed(given(database), Path(rehearsal), options, terms, watched))
+
+
+def plan_rehearsed(
+    database: Database,
+    rehearsal: PathLike,
+    table: str,
+    directories: Paths,
+    *,
+    max_age: float = 7 * 24 * 3600.0,
+    variables: Optional[Variables] = None,
+    single_transaction: bool = False,
+    rerun_interrupted: bool = False,
+    progress: Optional[Listener] = None,
+    cancel: Optional[Cancel] = None,
+) -> Plan:
+    """What ``upgrade_rehearsed`` would do, when everything still is what was rehearsed; else it refuses as that does. Reads
+    only."""
+    options = _upgrade(
+        table,
+        directories,
+        None,
+        variables,
+        single_transaction=single_transaction,
+        rerun_interrupted=rerun_interrupted,
+    )
+    terms = {"max_age": max_age, "factor": 10.0, "least": 10.0}
+    watched = watch(progress, cancel, python=True)
+    found = _pum.plan_rehearsed(given(database), Path(rehearsal), options, terms, watched)
+    return _values.plan(json.loads(found.to_json()), found)
 
 
 @dataclass(frozen=True)
@@ -381,11 +443,16 @@ def rehearse(
     backup: Optional[PathLike] = None,
     copy: Literal["auto", "restore", "template", "physical"] = "auto",
     schema_only: bool = False,
+    sample: Optional[str] = None,
     max_version: Optional[str] = None,
     variables: Optional[Variables] = None,
+    single_transaction: bool = False,
     lock_timeout: float = 5.0,
     attempts: int = 10,
     wait: float = 0.0,
+    patience: float = 60.0,
+    rerun_interrupted: bool = False,
+    python: Optional[PathLike] = None,
     lock_wait: float = 60.0,
     ignore: Words = (),
     include: Words = (),
@@ -407,7 +474,9 @@ def rehearse(
     """Copies production, upgrades the copy, and compares it with what it must be. Writes nothing to production.
 
     ``expected`` says what must come out: a database as it stands, or how one is built. Without ``test`` and
-    ``comparison`` the databases for that are in a throw-away server.
+    ``comparison`` the databases for that are in a throw-away server. The copy has no rows with ``schema_only``, and so much
+    of the rows of large tables with ``sample``, such as ``"5%"``. How the copy, and later production, is upgraded is told
+    as in ``upgrade``; a file that nearly is a delta is left out with a warning.
 
     >>> import pum, tempfile, pathlib
     >>> with pum.Server() as server, tempfile.TemporaryDirectory() as directory:
@@ -436,7 +505,17 @@ def rehearse(
         comparison = expected
     options = {
         "upgrade": _upgrade(
-            table, directories, max_version, variables, lock_timeout=lock_timeout, attempts=attempts, wait=wait
+            table,
+            directories,
+            max_version,
+            variables,
+            single_transaction=single_transaction,
+            lock_timeout=lock_timeout,
+            attempts=attempts,
+            wait=wait,
+            patience=patience,
+            rerun_interrupted=rerun_interrupted,
+            python=path(python),
         ),
         "test": None if test is None else given(test),
         "comparison": None if comparison is None else given(comparison),
@@ -445,6 +524,7 @@ def rehearse(
         "backup": path(backup),
         "copy": copy,
         "schema_only": schema_only,
+        "sample": sample,
         "lock_wait": lock_wait,
         "exclude_schemas": words(exclude_schemas),
         "filter": _filter(ignore, include, (), exclude, exclude_fields, data, expect, table),
@@ -456,14 +536,17 @@ def rehearse(
         "pg_restore": path(pg_restore),
         "server": _server(None, settings, None),
     }
-    return Rehearsal(_pum.rehearse(given(production), options, watch(progress, cancel, python=True)))
+    in_process = python is None
+    watched = watch(progress, cancel, python=True, in_process=in_process)
+    return Rehearsal(_pum.rehearse(given(production), options, watched), in_process)
 
 
 class Rehearsal:
     """An upgrade that was rehearsed. Its copy is there until it is closed or carried out."""
 
-    def __init__(self, rehearsal: _pum.Rehearsal) -> None:
+    def __init__(self, rehearsal: _pum.Rehearsal, in_process: bool = True) -> None:
         self._rehearsal = rehearsal
+        self._in_process = in_process
         facts = json.loads(rehearsal.facts())
         self.id: str = facts["id"]
         """By what it is known."""
@@ -472,7 +555,7 @@ class Rehearsal:
         self.verdict: str = facts["verdict"]
         """The same in a sentence."""
         self.copy: str = facts["copy"]
-        """The upgraded copy, as a conninfo string."""
+        """The upgraded copy as pum shows it: a conninfo string without its password, or the name of a service."""
         self.baselines: Optional[str] = facts["baselines"]
         """The version that production is baselined at first, when it has no upgrades table."""
         self.plan: Plan = _values.plan(facts["plan"])
@@ -499,7 +582,8 @@ class Rehearsal:
     ) -> CarriedOut:
         """Upgrades production, when it and the deltas are what was rehearsed, and compares it with the copy. Once."""
         terms = {"max_age": max_age, "factor": factor, "least": least}
-        return _values.carried_out(self._rehearsal.carry_out(terms, watch(progress, cancel, python=True)))
+        watched = watch(progress, cancel, python=True, in_process=self._in_process)
+        return _values.carried_out(self._rehearsal.carry_out(terms, watched))
 
     def save(self, file: PathLike) -> None:
         """Writes it into a file, which ``upgrade_rehearsed`` takes."""
@@ -562,16 +646,20 @@ class Server:
         return self._server.version()
 
     def database(self, name: str) -> str:
-        """The conninfo string of a database; psycopg, asyncpg and libpq take it too."""
+        """The conninfo string of a database; psycopg and libpq's own programs take it too."""
         return self._server.database(name)
 
-    def create_database(self, name: str, template: Optional[str] = None) -> str:
-        """Creates a database, empty or as a copy of another of this server; its conninfo string."""
-        return self._server.create_database(name, template)
+    def uri(self, name: str) -> str:
+        """The same as a URI, for what takes nothing else: asyncpg, and SQLAlchemy with its driver in it."""
+        return self._server.uri(name)
 
-    def execute(self, database: str, sql: str) -> None:
+    def create_database(self, name: str, template: Optional[str] = None, *, cancel: Optional[Cancel] = None) -> str:
+        """Creates a database, empty or as a copy of another of this server; its conninfo string."""
+        return self._server.create_database(name, template, watch(None, cancel))
+
+    def execute(self, database: str, sql: str, *, cancel: Optional[Cancel] = None) -> None:
         """Runs statements in a database, for preparing it."""
-        self._server.execute(database, sql)
+        self._server.execute(database, sql, watch(None, cancel))
 
     def stop(self) -> None:
         """Stops it and removes its data."""

@@ -11,11 +11,6 @@ from typing import Any, Optional, Protocol, Union
 from pum import _pum
 from pum._errors import UsageError
 
-#: A service name, a URI, a conninfo string, a URL of SQLAlchemy (text or object), or keywords of libpq and their values.
-Database = Union[str, Mapping[str, Any], "SupportsRender"]
-#: A file.
-PathLike = Union[str, "os.PathLike[str]"]
-
 
 class SupportsRender(Protocol):
     """A URL of SQLAlchemy."""
@@ -24,7 +19,21 @@ class SupportsRender(Protocol):
         """The text of the URL."""
 
 
-_SQLALCHEMY = re.compile(r"^postgres(?:ql)?\+\w+://")
+class SupportsUrl(Protocol):
+    """An engine of SQLAlchemy."""
+
+    @property
+    def url(self) -> SupportsRender:
+        """Its URL."""
+
+
+#: A service name, a URI, a conninfo string, a URL of SQLAlchemy (text or object) or its engine, or keywords of libpq and
+#: their values.
+Database = Union[str, Mapping[str, Any], SupportsRender, SupportsUrl]
+#: A file.
+PathLike = Union[str, os.PathLike[str]]
+
+_SQLALCHEMY = re.compile(r"^postgres(?:ql)?\+\w+://", re.IGNORECASE)
 _ALIASES = {"database": "dbname", "username": "user"}
 
 _Given = Union[str, list[tuple[str, str]]]

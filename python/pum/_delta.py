@@ -1,43 +1,73 @@
-"""Python deltas in this very process, in the thread that called, with the runner that the command gives to ``python3``."""
+"""Python deltas in this very process, in the thread that called, with the runner that the command gives to ``python3``.
+
+One runs at a time in a process: the extension module sees to that, because the environment is that of the delta.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import json
+import logging
 import os
 import sys
-import tempfile
 import threading
+import traceback
 import types
 from collections.abc import Iterator
 from typing import Any, Callable, Optional
 
 from pum import _pum
+from pum._output import Output
 
-# The environment, the standard streams and sys.modules are those of the process: one delta at a time.
-_ONE = threading.Lock()
+# The threads of the delta that runs.
+_threads: set[threading.Thread] = set()
 
 
-def run(request: str, environment: list[tuple[str, Optional[str]]], listener: Callable[[str], None]) -> str:
-    """Runs a delta; the outcome as JSON, as the runner tells it. KeyboardInterrupt goes on to the caller."""
+def inside() -> bool:
+    """Whether a delta calls that runs in this process, or a thread that it has started."""
+    return threading.current_thread() in _threads
+
+
+def run(
+    request: str, environment: list[tuple[str, Optional[str]]], listener: Callable[[str], None]
+) -> tuple[Optional[str], Optional[BaseException]]:
+    """Runs a delta: the outcome as JSON, as the runner tells it, none when the delta was broken off; and what the listener
+    raised meanwhile, or Ctrl-C."""
     told = json.loads(request)
     source = os.path.basename(told["path"])
+    process = os.getpid()
+    outcome: Optional[dict[str, Any]] = None
+    raised: list[BaseException] = []
 
     def tell(line: str) -> None:
-        listener(json.dumps({"event": "Output", "source": source, "line": line}))
-
-    with _ONE, _environment(environment), _modules() as runner, _output(tell):
+        if raised:
+            return
         try:
-            _run_classes(told, runner)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # SystemExit too: the delta did not finish
-            outcome: dict[str, Any] = runner.failure(error, os.path.abspath(told["path"]))
-        else:
-            outcome = {"ok": True}
-    return json.dumps(outcome)
+            listener(json.dumps({"event": "Output", "source": source, "line": line}))
+        except Exception as error:  # not into the delta, which has nothing to do with it
+            raised.append(error)
+
+    try:
+        with _as_before(told["delta_dirs"]), _modules() as runner, Output(tell):
+            _set(dict(environment))
+            try:
+                with _own_threads():
+                    _run_classes(told, runner)
+            except BaseException as error:  # SystemExit too: the delta did not finish
+                if os.getpid() != process:
+                    _end(error)
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                outcome = runner.failure(error, os.path.abspath(told["path"]))
+            else:
+                if os.getpid() != process:
+                    _end(None)
+                outcome = {"ok": True}
+    except BaseException as error:
+        raised.append(error)
+    # Ctrl-C before what a listener has raised.
+    return (None if outcome is None else json.dumps(outcome)), (raised[-1] if raised else None)
 
 
 def version(text: str) -> Any:
@@ -48,12 +78,24 @@ def version(text: str) -> Any:
 def _run_classes(request: dict[str, Any], runner: Any) -> None:
     from pum.core.deltapy import DeltaPy
 
-    before = sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # the directory of deltas stays as it is
-    try:
-        runner.run_classes(request, DeltaPy, sys.modules["pum_version"].version)
-    finally:
-        sys.dont_write_bytecode = before
+    runner.run_classes(request, DeltaPy, sys.modules["pum_version"].version)
+
+
+def _end(error: Optional[BaseException]) -> None:
+    """Ends a process that the delta forked as Python does: what goes on here is its parent's."""
+    code: Any = 0
+    if isinstance(error, SystemExit):
+        code = error.code
+    elif error is not None:
+        traceback.print_exception(type(error), error, error.__traceback__)
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+        code = 1
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code & 0xFF if isinstance(code, int) else 0)
 
 
 def _source(name: str, file: str) -> types.ModuleType:
@@ -61,6 +103,41 @@ def _source(name: str, file: str) -> types.ModuleType:
     module.__file__ = f"<pum>/{file}"
     exec(compile(_pum.DELTA_FILES[file], module.__file__, "exec"), module.__dict__)
     return module
+
+
+@contextlib.contextmanager
+def _own_threads() -> Iterator[None]:
+    """Knows the threads that the delta starts, and waits for them at its end, as the end of a process does."""
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_and_know(thread: threading.Thread) -> None:
+        if inside():
+            _threads.add(thread)
+            started.append(thread)
+        start(thread)
+
+    _threads.add(threading.current_thread())
+    setattr(threading.Thread, "start", start_and_know)
+    try:
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            _wait(started)
+            raise
+        _wait(started)
+    finally:
+        setattr(threading.Thread, "start", start)
+        _threads.clear()
+
+
+def _wait(started: list[threading.Thread]) -> None:
+    # What is waited for may start others.
+    for thread in started:
+        if not thread.daemon and thread.ident is not None:
+            thread.join()
 
 
 @contextlib.contextmanager
@@ -83,76 +160,46 @@ def _modules() -> Iterator[types.ModuleType]:
 
 
 @contextlib.contextmanager
-def _environment(wanted: list[tuple[str, Optional[str]]]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name, _ in wanted}
+def _as_before(directories: list[str]) -> Iterator[None]:
+    """Afterwards the process is as it was: environment, working directory, where modules are looked for, and those that came
+    from the deltas, which may be others of the same names for the next database; and what the root logger writes to."""
+    environ = dict(os.environ)
+    path, modules = sys.path[:], set(sys.modules)
+    handlers, level = logging.root.handlers[:], logging.root.level
+    bytecode = sys.dont_write_bytecode
+    directory = os.open(".", os.O_RDONLY)
     try:
-        _set(dict(wanted))
+        sys.dont_write_bytecode = True  # the directory of deltas stays as it is
         yield
     finally:
-        _set(before)
+        places = [*directories, *(entry for entry in sys.path if entry not in path)]
+        own = tuple(os.path.join(os.path.realpath(place), "") for place in places)
+        os.fchdir(directory)
+        os.close(directory)
+        sys.dont_write_bytecode = bytecode
+        sys.path[:] = path
+        for name in set(sys.modules) - modules:
+            if _file(sys.modules[name]).startswith(own):
+                del sys.modules[name]
+        logging.root.handlers[:] = handlers
+        logging.root.setLevel(level)
+        _set({**dict.fromkeys(os.environ), **environ})
+
+
+def _file(module: Any) -> str:
+    try:
+        places = [getattr(module, "__file__", None), *(getattr(module, "__path__", None) or ())]
+    except Exception:  # a module that finds out at the first look that it is not there
+        return ""
+    found = [place for place in places if isinstance(place, str)]
+    return os.path.realpath(found[0]) if found else ""
 
 
 def _set(values: dict[str, Optional[str]]) -> None:
     for name, value in values.items():
+        if os.environ.get(name) == value:
+            continue
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-
-
-class _Lines(io.TextIOBase):
-    """A stream that tells each line."""
-
-    encoding = "utf-8"
-
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
-        self._begun = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *lines, self._begun = (self._begun + text).split("\n")
-        for line in lines:
-            self._tell(line)
-        return len(text)
-
-    def end(self) -> None:
-        """Tells what has no line end."""
-        if self._begun:
-            self._tell(self._begun)
-            self._begun = ""
-
-
-@contextlib.contextmanager
-def _output(tell: Callable[[str], None]) -> Iterator[None]:
-    """What the delta prints is told line by line; what its programs write, when it has ended."""
-    lines = _Lines(tell)
-    with contextlib.redirect_stdout(lines), contextlib.redirect_stderr(lines), _descriptors() as written:
-        yield
-    lines.end()
-    written.seek(0)
-    for line in written.read().decode("utf-8", "backslashreplace").splitlines():
-        tell(line)
-
-
-@contextlib.contextmanager
-def _descriptors() -> Iterator[Any]:
-    """Standard output and error of child processes go into a file."""
-    written = tempfile.TemporaryFile()
-    kept: dict[int, int] = {}
-    for stream in (sys.__stdout__, sys.__stderr__):
-        if stream is not None:
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-    for descriptor in (1, 2):
-        with contextlib.suppress(OSError):  # a program without one
-            kept[descriptor] = os.dup(descriptor)
-            os.dup2(written.fileno(), descriptor)
-    try:
-        yield written
-    finally:
-        for descriptor, copy in kept.items():
-            os.dup2(copy, descriptor)
-            os.close(copy)

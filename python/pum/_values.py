@@ -53,7 +53,8 @@ class Report:
 
     @property
     def differences(self) -> list[Difference]:
-        """The differences, by kind and then by name, each a dictionary of the same keys."""
+        """The differences, by kind and then by name, each a dictionary of the same keys: ``pandas.DataFrame(differences)``,
+        ``polars.DataFrame(differences, infer_schema_length=None)`` (else polars looks at the first 100 only)."""
         return [
             {
                 "kind": found["kind"],
@@ -219,8 +220,10 @@ class Plan:
     reached: Optional[str]
     steps: tuple[Step, ...]
     near_misses: tuple[NearMiss, ...]
-    hazards: tuple[dict[str, Any], ...] = ()
-    """What the text of the deltas tells: what will be blocked, written anew or lost."""
+    hazards: tuple[dict[str, Any], ...] = field(default=(), hash=False)
+    """What the text of the deltas tells: what will be blocked, written anew or lost; of each file the first 1,000."""
+    more_hazards: int = 0
+    """How many more there are."""
     _plan: Optional[_pum.Plan] = field(default=None, repr=False, compare=False)
 
     @property
@@ -291,7 +294,8 @@ def plan(told: dict[str, Any], inner: Optional[_pum.Plan] = None) -> Plan:
         told["reached"],
         steps(told["steps"]),
         near_misses(told["near_misses"]),
-        tuple(told.get("hazards", ())),
+        tuple(told["hazards"]),
+        told["more_hazards"],
         inner,
     )
 

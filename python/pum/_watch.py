@@ -30,7 +30,9 @@ def watch(
     run: Any = None
     if python and in_process:
 
-        def run(request: str, environment: list[tuple[str, Optional[str]]]) -> str:
+        def run(
+            request: str, environment: list[tuple[str, Optional[str]]]
+        ) -> tuple[Optional[str], Optional[BaseException]]:
             return _delta.run(request, environment, listener)
 
-    return {"listener": listener, "cancel": cancel, "python": run}
+    return {"listener": listener, "cancel": cancel, "python": run, "within_delta": _delta.inside()}

@@ -63,7 +63,7 @@ class Pum:
 
     def run_dump(self, pg_service: str, file: str, exclude_schema: Words = None) -> None:
         """Dumps a database."""
-        Dumper(pg_service, file).pg_backup(self._program("pg_dump_exe", "pg_dump"), exclude_schema)
+        Dumper(pg_service, file).pg_backup(self._program("pg_dump_exe") or "pg_dump", exclude_schema)
         print("Dump...OK")
 
     def run_restore(
@@ -75,7 +75,7 @@ class Pum:
             pg_service,
             exclude_schemas=exclude_schema or (),
             ignore_errors=bool(ignore_restore_errors),
-            pg_restore=self._path("pg_restore_exe"),
+            pg_restore=self._program("pg_restore_exe"),
         )
         for errors in restored.passed_over:
             print(f"passed over: {errors.count} x {errors.kind}, first: {errors.first}")
@@ -98,9 +98,12 @@ class Pum:
         variables: Any = None,
         max_version: Optional[str] = None,
         verbose: bool = False,
+        *,
+        allow_near_misses: bool = False,
     ) -> None:
-        """Applies what is due."""
-        Upgrader(pg_service, self._table(table), self._dirs(delta_dirs), variables, max_version).run(verbose)
+        """Applies what is due; ``allow_near_misses`` as in :meth:`pum.core.upgrader.Upgrader.run`."""
+        upgrader = Upgrader(pg_service, self._table(table), self._dirs(delta_dirs), variables, max_version)
+        upgrader.run(verbose, allow_near_misses=allow_near_misses)
         print("Upgrade...OK")
 
     def run_test_and_upgrade(
@@ -142,8 +145,8 @@ class Pum:
             exclude_schemas=exclude_schema or (),
             exclude_fields=exclude_field_pattern or (),
             ignore_restore_errors=bool(ignore_restore_errors),
-            pg_dump=self._path("pg_dump_exe"),
-            pg_restore=self._path("pg_restore_exe"),
+            pg_dump=self._program("pg_dump_exe"),
+            pg_restore=self._program("pg_restore_exe"),
             progress=(lambda event: print(f"     {event}")) if verbose else None,
         )
         with rehearsal:
@@ -174,10 +177,7 @@ class Pum:
     def _dirs(self, dirs: Words) -> list[str]:
         return self._or("delta_dirs", [dirs] if isinstance(dirs, str) and dirs else dirs) or self._or("delta_dir", None)
 
-    def _program(self, key: str, usual: str) -> str:
-        return str(self.configs.get(key) or os.environ.get(key.upper()) or usual)
-
-    def _path(self, key: str) -> Optional[str]:
+    def _program(self, key: str) -> Optional[str]:
         return self.configs.get(key) or os.environ.get(key.upper())
 
 

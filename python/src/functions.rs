@@ -1,8 +1,8 @@
 //! The functions of the library.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use pum::{Catalog, Connection, Contract, Origin, Result, Target};
+use pum::{Catalog, Connection, Contract, DatabaseId, Origin, Result, Target};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -13,13 +13,17 @@ use crate::work::{Watch, work};
 
 pub(crate) fn add(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(check, module)?)?;
+    module.add_function(wrap_pyfunction!(same_database, module)?)?;
     module.add_function(wrap_pyfunction!(snapshot, module)?)?;
     module.add_function(wrap_pyfunction!(dump, module)?)?;
     module.add_function(wrap_pyfunction!(restore, module)?)?;
     module.add_function(wrap_pyfunction!(deltas, module)?)?;
     module.add_function(wrap_pyfunction!(baseline, module)?)?;
+    module.add_function(wrap_pyfunction!(create_upgrades_table, module)?)?;
+    module.add_function(wrap_pyfunction!(current_version, module)?)?;
     module.add_function(wrap_pyfunction!(info, module)?)?;
     module.add_function(wrap_pyfunction!(plan, module)?)?;
+    module.add_function(wrap_pyfunction!(plan_rehearsed, module)?)?;
     module.add_function(wrap_pyfunction!(preflight, module)?)?;
     module.add_function(wrap_pyfunction!(upgrade, module)?)?;
     module.add_function(wrap_pyfunction!(upgrade_rehearsed, module)?)?;
@@ -72,6 +76,15 @@ fn snapshot(py: Python<'_>, database: Database, filter: options::Filter, watch: 
     work(py, &watch, read).map(Snapshot)
 }
 
+/// Whether two names lead to one database.
+#[pyfunction]
+fn same_database(py: Python<'_>, left: Database, right: Database, watch: Watch) -> PyResult<bool> {
+    let (left, right) = (raised(py, left.target())?, raised(py, right.target())?);
+    work(py, &watch, |run| {
+        Ok(DatabaseId::read(&left, run)? == DatabaseId::read(&right, run)?)
+    })
+}
+
 #[pyfunction]
 fn dump(py: Python<'_>, database: Database, file: PathBuf, options: options::Dump, watch: Watch) -> PyResult<String> {
     let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
@@ -93,7 +106,7 @@ fn restore(
     options: options::Restore,
     watch: Watch,
 ) -> PyResult<String> {
-    let (target, options) = (raised(py, database.target())?, options.options());
+    let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
     let restored = work(py, &watch, |run| pum::restore(&file, &target, &options, run))?;
     Ok(restored_json(&restored).to_string())
 }
@@ -130,6 +143,29 @@ fn baseline(py: Python<'_>, database: Database, options: options::Baseline, watc
         "marked": done.marked,
     })
     .to_string())
+}
+
+/// Whether the table was missing.
+#[pyfunction]
+fn create_upgrades_table(py: Python<'_>, database: Database, table: String, watch: Watch) -> PyResult<bool> {
+    let (target, table) = (raised(py, database.target())?, raised(py, table.parse())?);
+    work(py, &watch, |run| pum::create_upgrades_table(&target, &table, run))
+}
+
+/// Whether there is an upgrades table, and the version that it tells.
+#[pyfunction]
+fn current_version(
+    py: Python<'_>,
+    database: Database,
+    table: String,
+    watch: Watch,
+) -> PyResult<(bool, Option<String>)> {
+    let (target, table) = (raised(py, database.target())?, raised(py, table.parse())?);
+    let history = work(py, &watch, |run| pum::history(&target, &table, run))?;
+    Ok((
+        history.is_some(),
+        version(history.and_then(|history| history.current_version())),
+    ))
 }
 
 #[pyfunction]
@@ -193,27 +229,59 @@ fn upgrade_rehearsed(
     let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
     let terms = raised(py, terms.terms())?;
     let done = work(py, &watch, |run| {
-        let contract = Contract::load(&file)?;
-        let options = pum::UpgradeOptions {
-            max_version: contract.max_version.as_deref().map(str::parse).transpose()?,
-            // The question about files that nearly are deltas was answered at the rehearsal.
-            allow_near_misses: true,
-            ..options
-        };
+        let (contract, options) = rehearsed(&file, options)?;
         pum::upgrade_rehearsed(&target, &options, &contract, &terms, run)
     })?;
     Ok(carried_out(done))
 }
 
+/// What `upgrade_rehearsed` would do.
+#[pyfunction]
+fn plan_rehearsed(
+    py: Python<'_>,
+    database: Database,
+    file: PathBuf,
+    options: options::Upgrade,
+    terms: Terms,
+    watch: Watch,
+) -> PyResult<Plan> {
+    let (target, options) = (raised(py, database.target())?, raised(py, options.options())?);
+    let terms = raised(py, terms.terms())?;
+    work(py, &watch, |run| {
+        let (contract, options) = rehearsed(&file, options)?;
+        let plan = contract.plan(&target, &options, &terms, run)?;
+        let hazards = pum::hazards(&plan, &options)?;
+        Ok(Plan { plan, hazards })
+    })
+}
+
+/// A rehearsal of a file, and the options with what it says.
+fn rehearsed(file: &Path, options: pum::UpgradeOptions) -> Result<(Contract, pum::UpgradeOptions)> {
+    let contract = Contract::load(file)?;
+    let options = pum::UpgradeOptions {
+        max_version: contract.max_version.as_deref().map(str::parse).transpose()?,
+        // The question about files that nearly are deltas was answered at the rehearsal.
+        allow_near_misses: true,
+        ..options
+    };
+    Ok((contract, options))
+}
+
 #[pyfunction]
 fn rehearse(py: Python<'_>, production: Database, options: options::Rehearsal, watch: Watch) -> PyResult<Rehearsal> {
     let (target, options) = (raised(py, production.target())?, raised(py, options.options())?);
-    work(py, &watch, |run| pum::rehearse(&target, &options, run)).map(Rehearsal::new)
+    let (rehearsal, hazards) = work(py, &watch, |run| {
+        let rehearsal = pum::rehearse(&target, &options, run)?;
+        // Files that cannot be read any more are told when it is carried out.
+        let hazards = pum::hazards(rehearsal.plan(), &options.upgrade).unwrap_or_default();
+        Ok((rehearsal, hazards))
+    })?;
+    Ok(Rehearsal::new(rehearsal, &hazards))
 }
 
 #[pyfunction]
 fn start_server(py: Python<'_>, options: options::Server, watch: Watch) -> PyResult<Server> {
-    let options = options.options();
+    let options = raised(py, options.options())?;
     work(py, &watch, |run| pum::Server::start(&options, run)).map(Server::new)
 }
 
@@ -242,12 +310,14 @@ fn version(version: Option<pum::Version>) -> Option<String> {
     version.map(|version| version.to_string())
 }
 
-pub(crate) fn plan_json(plan: &pum::Plan) -> Value {
+pub(crate) fn plan_json(plan: &pum::Plan, hazards: &pum::Hazards) -> Value {
     json!({
         "current": version(plan.current),
         "reached": version(plan.reached),
         "steps": plan.steps.iter().map(step_json).collect::<Vec<_>>(),
         "near_misses": near_misses(&plan.near_misses),
+        "hazards": hazards.told,
+        "more_hazards": hazards.more,
     })
 }
 

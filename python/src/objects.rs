@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use pum::{Catalog, Connection, Contract, Error, ErrorKind, HtmlOptions, Run, TextOptions};
+use pum::{Catalog, Connection, Contract, Error, ErrorKind, HtmlOptions, TextOptions};
 use pyo3::prelude::*;
 use serde_json::{Value, json};
 
@@ -50,8 +50,8 @@ impl Snapshot {
         raised(py, py.detach(|| self.0.save(&path)))
     }
 
-    fn to_json(&self) -> String {
-        self.0.to_json()
+    fn to_json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.to_json())
     }
 
     #[getter]
@@ -65,8 +65,8 @@ impl Snapshot {
     }
 
     #[getter]
-    fn digest(&self) -> String {
-        self.0.fingerprint().to_string()
+    fn digest(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.fingerprint().to_string())
     }
 }
 
@@ -86,24 +86,25 @@ impl Report {
         self.0.behaves_the_same()
     }
 
-    fn to_text(&self, verbosity: u8, width: usize, color: bool) -> String {
-        self.0.to_text(&TextOptions {
+    fn to_text(&self, py: Python<'_>, verbosity: u8, width: usize, color: bool) -> String {
+        let options = TextOptions {
             verbosity,
             width,
             color,
-        })
+        };
+        py.detach(|| self.0.to_text(&options))
     }
 
-    fn to_json(&self) -> String {
-        self.0.to_json()
+    fn to_json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.to_json())
     }
 
-    fn to_html(&self) -> String {
-        self.0.to_html(&now())
+    fn to_html(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.to_html(&now()))
     }
 
-    fn to_junit(&self) -> String {
-        self.0.to_junit()
+    fn to_junit(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.to_junit())
     }
 }
 
@@ -123,10 +124,7 @@ pub(crate) struct Plan {
 #[pymethods]
 impl Plan {
     fn to_json(&self) -> String {
-        let mut document = functions::plan_json(&self.plan);
-        document["hazards"] = json!(self.hazards.told);
-        document["more_hazards"] = json!(self.hazards.more);
-        document.to_string()
+        functions::plan_json(&self.plan, &self.hazards).to_string()
     }
 }
 
@@ -141,14 +139,14 @@ pub(crate) struct Rehearsal {
 }
 
 impl Rehearsal {
-    pub(crate) fn new(rehearsal: pum::Rehearsal) -> Rehearsal {
+    pub(crate) fn new(rehearsal: pum::Rehearsal, hazards: &pum::Hazards) -> Rehearsal {
         let facts = json!({
             "id": rehearsal.contract().id(),
             "clean": rehearsal.is_clean(),
             "verdict": rehearsal.verdict(),
             "copy": rehearsal.copy().name(),
             "baselines": rehearsal.baselines().map(|version| version.to_string()),
-            "plan": functions::plan_json(rehearsal.plan()),
+            "plan": functions::plan_json(rehearsal.plan(), hazards),
             "applied": functions::applied_json(rehearsal.applied()),
             "restored": functions::restored_json(rehearsal.restored()),
             "evidence": rehearsal.evidence(),
@@ -178,12 +176,12 @@ impl Rehearsal {
         Report(self.report.clone())
     }
 
-    fn to_json(&self) -> String {
-        self.contract.to_json()
+    fn to_json(&self, py: Python<'_>) -> String {
+        py.detach(|| self.contract.to_json())
     }
 
-    fn to_html(&self) -> String {
-        self.contract.to_html(&now())
+    fn to_html(&self, py: Python<'_>) -> String {
+        py.detach(|| self.contract.to_html(&now()))
     }
 
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
@@ -203,6 +201,13 @@ impl Rehearsal {
 
     fn close(&self, py: Python<'_>) {
         py.detach(|| drop(self.take()));
+    }
+}
+
+impl Drop for Rehearsal {
+    fn drop(&mut self) {
+        let rehearsal = self.take();
+        Python::attach(|py| py.detach(|| drop(rehearsal)));
     }
 }
 
@@ -235,20 +240,29 @@ impl Server {
         raised(py, py.detach(|| self.with(|server| Ok(server.target(&name).name()))))
     }
 
-    fn create_database(&self, py: Python<'_>, name: String, template: Option<String>) -> PyResult<String> {
-        let create = |server: &pum::Server| match &template {
-            Some(template) => server.create_database_from(&name, template),
-            None => server.create_database(&name),
-        };
-        raised(py, py.detach(|| self.with(create))).map(|target| target.name())
+    fn uri(&self, py: Python<'_>, name: String) -> PyResult<String> {
+        raised(py, py.detach(|| self.with(|server| Ok(server.target(&name).uri()))))
     }
 
-    fn execute(&self, py: Python<'_>, database: String, sql: String) -> PyResult<()> {
-        let execute = || {
+    fn create_database(
+        &self,
+        py: Python<'_>,
+        name: String,
+        template: Option<String>,
+        watch: Watch,
+    ) -> PyResult<String> {
+        let template = template.as_deref().unwrap_or("template0");
+        let created = work(py, &watch, |run| {
+            self.with(|server| server.create_database_under(&name, template, run))
+        });
+        created.map(|target| target.name())
+    }
+
+    fn execute(&self, py: Python<'_>, database: String, sql: String, watch: Watch) -> PyResult<()> {
+        work(py, &watch, |run| {
             let target = self.with(|server| Ok(server.target(&database)))?;
-            Connection::open(&target, &Run::new())?.execute(&sql)
-        };
-        raised(py, py.detach(execute))
+            Connection::open(&target, run)?.execute(&sql)
+        })
     }
 
     fn version(&self, py: Python<'_>) -> PyResult<String> {
@@ -257,6 +271,13 @@ impl Server {
 
     fn stop(&self, py: Python<'_>) {
         py.detach(|| drop(whole(&self.server).take()));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let server = whole(&self.server).take();
+        Python::attach(|py| py.detach(|| drop(server)));
     }
 }
 

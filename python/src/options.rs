@@ -31,6 +31,13 @@ fn seconds(what: &str, value: f64) -> Result<Duration> {
     })
 }
 
+fn count<T: TryFrom<i64>>(what: &str, value: i64) -> Result<T> {
+    T::try_from(value).map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("{what} is {value}, which counts nothing"))
+            .with_hint("give a whole number from 0")
+    })
+}
+
 /// What is compared.
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
@@ -82,7 +89,7 @@ pub(crate) struct Upgrade {
     variables: Vec<(String, String, String)>,
     single_transaction: bool,
     lock_timeout: f64,
-    attempts: u32,
+    attempts: i64,
     wait: f64,
     patience: f64,
     allow_near_misses: bool,
@@ -101,7 +108,7 @@ impl Upgrade {
             variables,
             single_transaction: self.single_transaction,
             lock_timeout: seconds("lock_timeout", self.lock_timeout)?,
-            attempts: self.attempts,
+            attempts: count("attempts", self.attempts)?,
             wait: seconds("wait", self.wait)?,
             patience: seconds("patience", self.patience)?,
             allow_near_misses: self.allow_near_misses,
@@ -137,7 +144,7 @@ impl Baseline {
 #[pyo3(from_item_all)]
 pub(crate) struct Dump {
     format: String,
-    jobs: usize,
+    jobs: i64,
     exclude_schemas: Vec<String>,
     compression: Option<String>,
     lock_timeout: Option<f64>,
@@ -156,7 +163,7 @@ impl Dump {
                         .with_hint("the forms are custom, directory, plain"));
                 }
             },
-            jobs: self.jobs,
+            jobs: count("jobs", self.jobs)?,
             exclude_schemas: self.exclude_schemas.clone(),
             compression: self.compression.clone(),
             lock_timeout: self
@@ -175,7 +182,7 @@ impl Dump {
 pub(crate) struct Restore {
     exclude_schemas: Vec<String>,
     ignore_errors: bool,
-    jobs: usize,
+    jobs: i64,
     clean: bool,
     into_existing: bool,
     create: bool,
@@ -184,17 +191,17 @@ pub(crate) struct Restore {
 }
 
 impl Restore {
-    pub(crate) fn options(&self) -> pum::RestoreOptions {
-        pum::RestoreOptions {
+    pub(crate) fn options(&self) -> Result<pum::RestoreOptions> {
+        Ok(pum::RestoreOptions {
             exclude_schemas: self.exclude_schemas.clone(),
             ignore_errors: self.ignore_errors,
-            jobs: self.jobs,
+            jobs: count("jobs", self.jobs)?,
             clean: self.clean,
             into_existing: self.into_existing,
             create: self.create,
             create_roles: self.create_roles,
             pg_restore: self.pg_restore.clone(),
-        }
+        })
     }
 }
 
@@ -202,18 +209,18 @@ impl Restore {
 #[derive(FromPyObject)]
 #[pyo3(from_item_all)]
 pub(crate) struct Server {
-    major: Option<u32>,
+    major: Option<i64>,
     settings: Vec<(String, String)>,
     programs: Option<PathBuf>,
 }
 
 impl Server {
-    pub(crate) fn options(&self) -> pum::ServerOptions {
-        pum::ServerOptions {
-            major: self.major,
+    pub(crate) fn options(&self) -> Result<pum::ServerOptions> {
+        Ok(pum::ServerOptions {
+            major: self.major.map(|major| count("major", major)).transpose()?,
             settings: self.settings.clone(),
             programs: self.programs.clone(),
-        }
+        })
     }
 }
 
@@ -254,13 +261,14 @@ pub(crate) struct Rehearsal {
     backup: Option<PathBuf>,
     copy: String,
     schema_only: bool,
+    sample: Option<String>,
     lock_wait: f64,
     exclude_schemas: Vec<String>,
     filter: Filter,
     ignore_restore_errors: bool,
     crash: bool,
     overwrite: bool,
-    jobs: usize,
+    jobs: i64,
     pg_dump: Option<PathBuf>,
     pg_restore: Option<PathBuf>,
     server: Server,
@@ -277,16 +285,17 @@ impl Rehearsal {
             backup: self.backup.clone(),
             copy: self.copy.parse()?,
             schema_only: self.schema_only,
+            sample: self.sample.as_deref().map(str::parse).transpose()?,
             lock_wait: seconds("lock_wait", self.lock_wait)?,
             exclude_schemas: self.exclude_schemas.clone(),
             filter: self.filter.filter()?,
             ignore_restore_errors: self.ignore_restore_errors,
             crash: self.crash,
             overwrite: self.overwrite,
-            jobs: self.jobs,
+            jobs: count("jobs", self.jobs)?,
             pg_dump: self.pg_dump.clone(),
             pg_restore: self.pg_restore.clone(),
-            server: self.server.options(),
+            server: self.server.options()?,
             ..pum::RehearsalOptions::new(self.upgrade.options()?)
         })
     }

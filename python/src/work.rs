@@ -23,8 +23,11 @@ pub(crate) struct Watch {
     /// Called with the JSON of an event.
     listener: Py<PyAny>,
     cancel: Option<Py<Cancel>>,
-    /// Called with a request and the names and values of its environment; gives the JSON of the outcome.
+    /// Called with a request and the names and values of its environment; gives the JSON of the outcome, none when the delta
+    /// was broken off, and what was raised meanwhile.
     python: Option<Py<PyAny>>,
+    /// Whether a Python delta calls, that runs in this process.
+    within_delta: bool,
 }
 
 type Answer = pum::Result<Option<String>>;
@@ -42,9 +45,14 @@ pub(crate) fn work<T: Send + 'static>(
     job: impl FnOnce(&Run) -> pum::Result<T> + Send,
 ) -> PyResult<T> {
     let (sender, mut receiver) = channel::<Told<T>>();
-    let mut run = Run::new();
-    if let Some(cancel) = &watch.cancel {
-        run = run.cancelled_by(&cancel.get().0);
+    // Its own: what is wrong here is nothing to others that the caller's handle cancels too.
+    let cancel = match &watch.cancel {
+        Some(cancel) => cancel.get().0.link(),
+        None => pum::Cancel::default(),
+    };
+    let mut run = Run::new().cancelled_by(&cancel);
+    if watch.within_delta {
+        run = run.within_python_delta();
     }
     let events = sender.clone();
     run = run.on_event(move |event| drop(events.send(Told::Event(event))));
@@ -57,7 +65,6 @@ pub(crate) fn work<T: Send + 'static>(
             answered.recv().map_err(|_| gone())?
         });
     }
-    let cancel = run.cancel().clone();
     let (done, interrupted) = std::thread::scope(|scope| {
         scope.spawn(move || {
             // A fault of the library is no end of the process either.
@@ -79,7 +86,19 @@ pub(crate) fn work<T: Send + 'static>(
                 Ok(Told::Event(event)) => {
                     told_as(&event).map_or(Ok(()), |event| watch.listener.call1(py, (event.to_string(),)).map(drop))
                 }
-                Ok(Told::Python(call, answer)) => delta(py, watch, &call, &answer),
+                Ok(Told::Python(call, answer)) => {
+                    let (outcome, raised) = if interrupted.is_some() || cancel.is_cancelled() {
+                        (None, Ok(()))
+                    } else {
+                        delta(py, watch, &call)
+                    };
+                    if raised.is_err() {
+                        // Before the answer, or the next step would begin.
+                        cancel.cancel();
+                    }
+                    drop(answer.send(Ok(outcome)));
+                    raised
+                }
                 Err(RecvTimeoutError::Timeout) => Ok(()),
             };
             if let Err(raised) = heard.and_then(|()| py.check_signals())
@@ -96,30 +115,40 @@ pub(crate) fn work<T: Send + 'static>(
     };
     match (interrupted, outcome) {
         (None, outcome) => outcome,
-        (Some(raised), outcome) => {
-            if let Err(error) = outcome {
-                raised.set_cause(py, Some(error));
-            }
+        (Some(raised), Err(error)) => {
+            raised.set_cause(py, Some(error));
+            Err(raised)
+        }
+        (Some(raised), Ok(result)) => {
+            // A server takes its time to stop.
+            py.detach(|| drop(result));
+            note(py, &raised, "pum had done its work already: nothing was rolled back");
             Err(raised)
         }
     }
 }
 
-/// Runs a Python delta here, in the thread that called.
-fn delta(py: Python<'_>, watch: &Watch, call: &pum::PythonCall, answer: &Sender<Answer>) -> PyResult<()> {
-    let outcome = watch.python.as_ref().map(|python| {
-        python
-            .call1(py, (&call.request, call.environment.clone()))
-            .and_then(|outcome| outcome.extract::<String>(py))
-    });
-    let (outcome, raised) = match outcome {
-        Some(Ok(outcome)) => (Some(outcome), Ok(())),
-        // Ctrl-C, most of all: the delta did not finish.
-        Some(Err(raised)) => (None, Err(raised)),
-        None => (None, Ok(())),
+/// Runs a Python delta here, in the thread that called: its outcome, and what was raised meanwhile.
+fn delta(py: Python<'_>, watch: &Watch, call: &pum::PythonCall) -> (Option<String>, PyResult<()>) {
+    let Some(python) = &watch.python else {
+        return (None, Ok(()));
     };
-    drop(answer.send(Ok(outcome)));
-    raised
+    let told = python
+        .call1(py, (&call.request, call.environment.clone()))
+        .and_then(|told| told.extract::<(Option<String>, Option<Py<PyAny>>)>(py));
+    match told {
+        Ok((outcome, None)) => (outcome, Ok(())),
+        Ok((outcome, Some(raised))) => (outcome, Err(PyErr::from_value(raised.into_bound(py)))),
+        Err(raised) => (None, Err(raised)),
+    }
+}
+
+/// Adds a note to an exception, where it is shown (Python 3.11 and later) and where it is not.
+fn note(py: Python<'_>, raised: &PyErr, text: &str) {
+    let value = raised.value(py);
+    if value.call_method1("add_note", (text,)).is_err() {
+        let _ = value.setattr("__notes__", vec![text]);
+    }
 }
 
 /// An event as `pum.events` takes it.

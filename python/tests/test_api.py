@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
+import inspect
 import json
 import logging
 import os
@@ -11,8 +14,10 @@ import subprocess
 import sys
 import threading
 import time
+import typing
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,8 +59,10 @@ def test_a_database_may_be_named_in_many_ways(database: Make) -> None:
     words = parts(conninfo)
     host, name, user = words["host"], words["dbname"], words["user"]
     by_query = f"host={host}&port={words['port']}"
+    upper = f"PostgreSQL+Psycopg2://{user}@/{name}?{by_query}"
     named: list[pum.Database] = [
         conninfo,
+        upper,
         f"postgresql:///{name}?user={user}&{by_query}",
         f"postgresql+psycopg2://{user}@/{name}?{by_query}",
         f"postgres+asyncpg://{user}@/{name}?{by_query}",
@@ -64,9 +71,33 @@ def test_a_database_may_be_named_in_many_ways(database: Make) -> None:
     ]
     for one in named:
         assert pum.check(conninfo, one).same, one
-    sqlalchemy = pytest.importorskip("sqlalchemy")
-    assert pum.check(conninfo, sqlalchemy.make_url(str(named[2]))).same
-    assert pum.check(conninfo, sqlalchemy.create_engine(str(named[2]))).same
+
+
+def test_sqlalchemy_goes_both_ways(server: pum.Server, database: Make) -> None:
+    sqlalchemy = needed("sqlalchemy")
+    conninfo = database("create table public.pipe (id int)")
+    uri = server.uri(parts(conninfo)["dbname"]).replace("postgresql:", "postgresql+psycopg2:")
+    assert pum.check(conninfo, sqlalchemy.make_url(uri)).same
+    engine = sqlalchemy.create_engine(uri)
+    assert pum.check(conninfo, engine).same
+    needed("psycopg2")
+    with engine.connect() as connection:
+        assert connection.execute(sqlalchemy.text("select count(*) from pipe")).scalar() == 0
+    engine.dispose()
+
+
+def test_asyncpg_takes_the_uri(server: pum.Server, database: Make) -> None:
+    asyncpg = needed("asyncpg")
+    name = parts(database())["dbname"]
+
+    async def ask() -> object:
+        connection = await asyncpg.connect(server.uri(name))
+        try:
+            return await connection.fetchval("select current_database()")
+        finally:
+            await connection.close()
+
+    assert asyncio.run(ask()) == name
 
 
 def test_an_object_that_is_no_database_is_refused() -> None:
@@ -78,11 +109,18 @@ def test_a_password_is_never_shown() -> None:
     named: list[pum.Database] = [
         "postgresql://ann:s3cret@127.0.0.1:9/x",
         {"host": "127.0.0.1", "port": 9, "password": "s3cret"},
+        "Postgresql+Psycopg2://ann:s3cret@127.0.0.1:9/x",
+        {"host": "/nowhere", "passwd": "s3cret"},
     ]
     for database in named:
         with pytest.raises(pum.ConnectionFailed) as raised:
             pum.snapshot(database)
         assert "s3cret" not in f"{raised.value} {raised.value!r} {pum.shown(database)}"
+    assert "passwd" in str(raised.value), "that this is no keyword must be told"
+    for url in ("mysql+pymysql://ann:s3cret@h/db", "oracle://ann:s3cret@h/db?a=b"):
+        with pytest.raises(pum.UsageError) as refused:
+            pum.shown(url)
+        assert "s3cret" not in f"{refused.value} {refused.value!r}"
 
 
 def test_a_snapshot_is_a_side(database: Make, tmp_path: Path) -> None:
@@ -147,6 +185,10 @@ def test_an_error_has_its_place_and_its_state(database: Make, deltas: Callable[.
         lambda: pum.upgrade("x", "no_schema", []),
         lambda: pum.upgrade("x", TABLE, [], lock_timeout=-1.0),
         lambda: pum.upgrade("x", TABLE, [], variables={"A": True}),
+        lambda: pum.upgrade("x", TABLE, [], attempts=-1),
+        lambda: pum.dump("x", "y", jobs=-1),
+        lambda: pum.rehearse("x", TABLE, [], expected="y", sample="much"),
+        lambda: pum.Server(major=-1),
         lambda: pum.check("x", "y", ignore="dreams"),
         lambda: pum.baseline("x", TABLE, "one"),
         lambda: pum.dump("x", "y", format="tar"),  # type: ignore[arg-type]
@@ -205,10 +247,23 @@ def test_an_exception_of_the_listener_cancels(database: Make, deltas: Callable[.
         if isinstance(event, events.StepStarted):
             raise ZeroDivisionError("of the listener")
 
+    cancel = pum.Cancel()
     with pytest.raises(ZeroDivisionError) as raised:
-        pum.upgrade(water, TABLE, directory, progress=listener)
+        pum.upgrade(water, TABLE, directory, progress=listener, cancel=cancel)
     assert isinstance(raised.value.__cause__, pum.Cancelled)
+    assert not cancel.cancelled, "it may cancel others, with which nothing is wrong"
     assert pum.info(water, TABLE, directory).current_version == "1.0.0"
+
+
+def test_work_in_a_server_is_cancelled(server: pum.Server, database: Make) -> None:
+    name = parts(database())["dbname"]
+    cancel = pum.Cancel()
+    timer = threading.Timer(0.5, cancel.cancel)
+    timer.start()
+    with pytest.raises(pum.Cancelled):
+        server.execute(name, "select pg_sleep(30)", cancel=cancel)
+    with pytest.raises(pum.Cancelled):
+        server.create_database("never", cancel=cancel)
 
 
 def test_ctrl_c_cancels(database: Make, deltas: Callable[..., Path]) -> None:
@@ -247,10 +302,10 @@ def test_nothing_is_printed(database: Make, deltas: Callable[..., Path], capfd: 
 
 
 def test_a_rehearsal_is_carried_out_once(database: Make, deltas: Callable[..., Path], tmp_path: Path) -> None:
-    water = database("create table public.pipe (id int)")
-    directory = deltas({"delta_1.1.0_length.sql": "alter table public.pipe add length int"})
+    water = database("create table public.pipe (id int, length int)")
+    directory = deltas({"delta_1.1.0_length.sql": "alter table public.pipe drop column length"})
     create = tmp_path / "create.sql"
-    create.write_text("create table public.pipe (id int, length int)")
+    create.write_text("create table public.pipe (id int)")
     pum.baseline(water, TABLE, "1.0.0")
     phases: list[str] = []
 
@@ -260,6 +315,9 @@ def test_a_rehearsal_is_carried_out_once(database: Make, deltas: Callable[..., P
 
     with pum.rehearse(water, TABLE, directory, expected=pum.FromSql(create), progress=listener) as rehearsal:
         assert rehearsal.clean and rehearsal.report.same and phases
+        plan = pum.plan(water, TABLE, directory)
+        assert rehearsal.plan.hazards == plan.hazards and plan.hazards and plan.more_hazards == 0
+        assert hash(plan) == hash(rehearsal.plan)
         assert pum.check(rehearsal.copy, water).same is False
         assert rehearsal.evidence["steps"] and "<html" in rehearsal.to_html()
         rehearsal.save(tmp_path / "rehearsal.json")
@@ -288,6 +346,10 @@ def test_a_saved_rehearsal_is_carried_out(database: Make, deltas: Callable[..., 
     pum.baseline(water, TABLE, "1.0.0")
     with pum.rehearse(water, TABLE, directory, expected=pum.FromDeltas()) as rehearsal:
         rehearsal.save(tmp_path / "rehearsal.json")
+    plan = pum.plan_rehearsed(water, tmp_path / "rehearsal.json", TABLE, directory)
+    assert [str(step) for step in plan.steps] == ["1.1.0 pipe (delta sql)"]
+    with pytest.raises(pum.Refused, match="older"):
+        pum.plan_rehearsed(water, tmp_path / "rehearsal.json", TABLE, directory, max_age=0.0)
     done = pum.upgrade_rehearsed(water, tmp_path / "rehearsal.json", TABLE, directory)
     assert done.as_rehearsed and done.applied.after == "1.1.0"
 
@@ -300,12 +362,53 @@ def test_a_stopped_server_says_so() -> None:
         server.create_database("x")
 
 
-def test_pandas_and_polars_take_differences(database: Make) -> None:
-    report = pum.check(database("create table public.a (i int); create view public.v as select 1 as x"), database())
-    for library in ("pandas", "polars"):
-        try:
-            module = __import__(library)
-        except ImportError:
-            continue
-        frame = module.DataFrame(report.differences)
-        assert len(frame) == len(report.differences) > 0 and set(frame["change"]) == {"only_left"}
+def needed(library: str) -> Any:
+    """A library that the tests are run with on one Python only, and there it may not be missing."""
+    if os.environ.get("PUM_TEST_LIBRARIES"):
+        return importlib.import_module(library)
+    return pytest.importorskip(library)
+
+
+def many_differences(database: Make) -> pum.Report:
+    tables = "; ".join(f"create table public.a{number} (i int)" for number in range(120))
+    later = "create view public.z as select 1 as x"
+    return pum.check(database(f"{tables}; {later}"), database())
+
+
+def test_pandas_takes_differences(database: Make) -> None:
+    report = many_differences(database)
+    frame = needed("pandas").DataFrame(report.differences)
+    assert len(frame) == len(report.differences) > 240 and set(frame["change"]) == {"only_left"}
+
+
+def test_polars_takes_differences(database: Make) -> None:
+    report = many_differences(database)
+    frame = needed("polars").DataFrame(report.differences, infer_schema_length=None)
+    assert len(frame) == len(report.differences) > 240 and set(frame["change"]) == {"only_left"}
+
+
+@pytest.mark.parametrize("name", [name for name in pum.__all__ if inspect.isroutine(getattr(pum, name)) or inspect.isclass(getattr(pum, name))])
+def test_types_are_found_at_run_time(name: str) -> None:
+    what = getattr(pum, name)
+    typing.get_type_hints(getattr(what, "__init__") if isinstance(what, type) else what)
+
+
+def test_a_rehearsal_takes_what_an_upgrade_takes() -> None:
+    def words(function: Callable[..., object]) -> set[str]:
+        return set(inspect.signature(function).parameters)
+
+    # A file that nearly is a delta is told by the rehearsal.
+    upgrade = words(pum.upgrade) - {"database", "plan", "allow_near_misses"}
+    assert upgrade <= words(pum.rehearse)
+    assert upgrade - {"max_version"} <= words(pum.upgrade_rehearsed)
+
+
+def test_a_rehearsal_of_a_sample(database: Make, deltas: Callable[..., Path]) -> None:
+    water = database("create table public.pipe as select generate_series(1, 100) as id")
+    directory = deltas({"delta_1.1.0_x.sql": "create table public.x (id int)"})
+    pum.baseline(water, TABLE, "1.0.0")
+    options: Any = {"expected": pum.FromDeltas(), "sample": "50%", "single_transaction": True, "ignore": ["tables", "columns"]}
+    with pum.rehearse(water, TABLE, directory, **options) as rehearsal:
+        assert rehearsal.clean, rehearsal.report.to_text()
+        assert json.loads(rehearsal.to_json())["copy"]["sampled"]["sample"] == "50%"
+        assert json.loads(rehearsal.to_json())["single_transaction"] is True

@@ -90,14 +90,34 @@ def test_upgrader(
     with pytest.raises(UpgradesTableNotFoundError):
         upgrader.run()
     upgrader.create_upgrades_table()
+    upgrader.create_upgrades_table()
+    assert upgrader.exists_table_upgrades() is True and upgrader.current_db_version() is None
     upgrader.set_baseline("1.9.0")
-    assert upgrader.exists_table_upgrades() is True
     version = upgrader.current_db_version()
     upgrader.run()
     assert version < upgrader.current_db_version() and str(upgrader.current_db_version()) == "1.10.0"
     capsys.readouterr()
     upgrader.show_info()
     assert "| 1.10.0" in capsys.readouterr().out
+
+
+def test_a_near_miss_is_left_out_when_that_is_said(
+    database: Make, service: Callable[..., None], deltas: Callable[..., Path]
+) -> None:
+    service(water=database(), comp=database("create table public.pipe (id int)"), test=database())
+    near = {"delta_1.1.0_pipe.sql": "create table public.pipe (id int)", "delta_1.1.1_valve.sql.post": "select 1"}
+    words = ("water", TABLE, [str(deltas(near))])
+    upgrader = Upgrader(*words)
+    upgrader.set_baseline("1.0.0")
+    ways: list[Callable[[], None]] = [upgrader.run, lambda: Pum().run_upgrade(*words)]
+    for go in ways:
+        with pytest.raises(pum.Refused, match="looks like a delta"):
+            go()
+    # A rehearsal tells it, and who goes on then has been told.
+    assert Pum().run_test_and_upgrade("water", "test", "comp", None, *words[1:], yes=True) is True
+    upgrader.run(allow_near_misses=True)
+    Pum().run_upgrade(*words, allow_near_misses=True)
+    assert str(upgrader.current_db_version()) == "1.1.0"
 
 
 def test_commands(

@@ -193,6 +193,7 @@ fn make_town(server: &Server, directory: &Path, town: &str, version: Version, se
     let options = UpgradeOptions {
         max_version: Some(version),
         variables,
+        python: session.python(),
         ..UpgradeOptions::new("water_sys.upgrades".parse()?, vec![directory.join("deltas")])
     };
     pum::upgrade(&target, &options, None, run)?;

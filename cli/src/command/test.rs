@@ -385,7 +385,7 @@ fn options(args: Rehearsing, session: &Session) -> Result<RehearsalOptions> {
         jobs: args.jobs.unwrap_or(0).into(),
         pg_dump: program(Program::PgDump),
         pg_restore: program(Program::PgRestore),
-        ..RehearsalOptions::new(args.scripts.options(&args.deltas, config)?)
+        ..RehearsalOptions::new(args.scripts.options(&args.deltas, session)?)
     })
 }
 

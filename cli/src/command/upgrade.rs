@@ -77,7 +77,7 @@ pub(crate) struct Upgrade {
 }
 
 pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
-    let mut options = args.scripts.options(&args.deltas, &session.config)?;
+    let mut options = args.scripts.options(&args.deltas, session)?;
     options.single_transaction = args.single_transaction;
     options.allow_near_misses = args.allow_near_misses;
     let proof = match args.rehearsal {

@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::environment;
 use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Event, Run};
 use crate::supervise::Group;
@@ -86,10 +87,12 @@ impl Child {
             .unwrap_or(&program)
             .to_string_lossy()
             .into_owned();
+        let environment = environment::shared(run)?;
         let mut group = Group::start(command.stderr(Stdio::piped())).map_err(|error| {
             Error::io(format_args!("cannot run \"{}\"", Path::new(&program).display()), &error)
                 .with_kind(ErrorKind::Program)
         })?;
+        drop(environment);
         let said = Arc::new(Mutex::new(Said::default()));
         let (sender, ended) = channel();
         if let Some(stderr) = group.process().stderr.take() {

@@ -10,8 +10,8 @@ use crate::run::{Event, Run};
 use crate::target::Target;
 
 /// The name of the database as libpq resolves it.
-pub(super) fn database_name(target: &Target) -> Result<String> {
-    let resolved = target.resolve()?;
+pub(super) fn database_name(target: &Target, run: &Run) -> Result<String> {
+    let resolved = target.resolve(run)?;
     let name = |keyword| {
         resolved
             .value(keyword)

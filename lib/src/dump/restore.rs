@@ -132,7 +132,7 @@ pub(crate) fn restore_stage(
             .with_hint("leave out --clean and --exclude-schema, or dump in the custom format"),
         ));
     }
-    let name = database::database_name(target)?;
+    let name = database::database_name(target, run)?;
     let mut connection = if options.create {
         database::maintenance(target, run)
     } else {

@@ -522,7 +522,15 @@ impl<'a> Application<'a> {
             self.fresh_session()?;
         }
         match (outcome, &mut self.connection) {
-            (Ok(()), _) => self.complete(prepared, row, begun),
+            (Ok(()), _) => {
+                // It is done, also when the run was cancelled meanwhile.
+                self.session()?.shield(true);
+                let completed = self.complete(prepared, row, begun);
+                if let Some(connection) = &mut self.connection {
+                    connection.shield(false);
+                }
+                completed
+            }
             (Err(error), Some(connection)) => {
                 record::fail(connection, &table, row);
                 Err(error)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional, Union
 
-from pum import _api, _delta, _values
-from pum._errors import Refused
+from pum import _api, _delta, _pum
+from pum._databases import given
+from pum._watch import watch
 from pum.core.deltapy import DeltaPy
 
 __all__ = ["DeltaPy", "DeltaType", "Upgrader", "UpgradesTableNotFoundError"]
@@ -46,8 +47,9 @@ class Upgrader:
         self.variables = read_variables(variables)
         self.max_version = max_version
 
-    def run(self, verbose: bool = False) -> None:
-        """Applies what is due."""
+    def run(self, verbose: bool = False, *, allow_near_misses: bool = False) -> None:
+        """Applies what is due. A file that nearly is a delta, which pum 0.10 passed over in silence, is refused unless
+        ``allow_near_misses`` says that it may be left out."""
         if not self.exists_table_upgrades():
             raise UpgradesTableNotFoundError(f"the upgrades table {self.upgrades_table} is not there")
         _api.upgrade(
@@ -56,6 +58,7 @@ class Upgrader:
             self.dirs,
             variables=self.variables,
             max_version=self.max_version,
+            allow_near_misses=allow_near_misses,
             progress=(lambda event: print(f"     {event}")) if verbose else None,
         )
 
@@ -73,10 +76,11 @@ class Upgrader:
 
     def exists_table_upgrades(self) -> bool:
         """Whether the upgrades table is there."""
-        return self._info() is not None
+        return self._recorded()[0]
 
     def create_upgrades_table(self) -> None:
-        """Does nothing: :meth:`set_baseline` creates the table, in one transaction with its first row."""
+        """Creates the upgrades table, with its schema, when it is missing."""
+        _pum.create_upgrades_table(given(self.pg_service), self.upgrades_table, watch(None, None))
 
     def set_baseline(self, version: Any) -> None:
         """Records that the database is at a version, and creates the upgrades table when it is missing."""
@@ -84,18 +88,14 @@ class Upgrader:
 
     def current_db_version(self) -> Any:
         """The version of the database, comparable with those of ``packaging``; None without one."""
-        info = self._info()
-        if info is None:
+        there, version = self._recorded()
+        if not there:
             raise UpgradesTableNotFoundError(f"the upgrades table {self.upgrades_table} is not there")
-        return None if info.current_version is None else _delta.version(info.current_version)
+        return None if version is None else _delta.version(version)
 
-    def _info(self) -> Optional[_values.Info]:
-        try:
-            return _api.info(self.pg_service, self.upgrades_table, [])
-        except Refused as error:
-            if "no upgrades table" in error.message:
-                return None
-            raise
+    def _recorded(self) -> tuple[bool, Optional[str]]:
+        """Whether the table is there, and the version that it tells."""
+        return _pum.current_version(given(self.pg_service), self.upgrades_table, watch(None, None))
 
 
 def read_variables(

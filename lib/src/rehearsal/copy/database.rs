@@ -16,7 +16,7 @@ pub(in crate::rehearsal) fn open_if_there(target: &Target, run: &Run) -> Result<
         Err(error) => error,
     };
     match maintenance(target, run) {
-        Some(mut connection) => match found(&mut connection, &database_name(target)?)? {
+        Some(mut connection) => match found(&mut connection, &database_name(target, run)?)? {
             Found::Somebodys => Err(error),
             Found::Nothing | Found::LeftOver => Ok(None),
         },
@@ -34,8 +34,8 @@ pub(super) fn maintenance(target: &Target, run: &Run) -> Option<Connection> {
         .find_map(|name| Connection::open(&target.clone().with("dbname", name), run).ok())
 }
 
-pub(super) fn database_name(target: &Target) -> Result<String> {
-    let resolved = target.resolve()?;
+pub(super) fn database_name(target: &Target, run: &Run) -> Result<String> {
+    let resolved = target.resolve(run)?;
     let name = resolved
         .value("dbname")
         .or_else(|| resolved.value("user"))
@@ -85,7 +85,7 @@ impl Replace {
 
 /// Makes an empty database for the rehearsal: creates a missing one, takes an empty one, makes pum's own anew.
 pub(in crate::rehearsal) fn prepare(target: &Target, like: &Likeness, overwrite: bool, run: &Run) -> Result<()> {
-    let name = database_name(target)?;
+    let name = database_name(target, run)?;
     let usable = look(target, Replace::when(overwrite), run)?;
     let Some(mut maintenance) = maintenance(target, run) else {
         return if usable { Ok(()) } else { Err(no_maintenance(target)) };
@@ -112,7 +112,7 @@ pub(super) fn prepare_from_production(
     strategy: &str,
     run: &Run,
 ) -> Result<()> {
-    let name = database_name(target)?;
+    let name = database_name(target, run)?;
     // An empty one of somebody else is refused too: it would be dropped, with what it was given.
     let empty = look(target, Replace::when(overwrite), run)?;
     let mut maintenance = maintenance(target, run).ok_or_else(|| no_maintenance(target))?;
@@ -147,7 +147,7 @@ fn look(target: &Target, replace: Replace, run: &Run) -> Result<bool> {
     let Some(mut connection) = open_if_there(target, run)? else {
         return Ok(false);
     };
-    let name = database_name(target)?;
+    let name = database_name(target, run)?;
     let empty = !holds_objects(&mut connection)?;
     if empty || replace == Replace::Anything || is_marked(&mut connection, &name)? {
         Ok(empty)

@@ -208,7 +208,7 @@ fn growing<T>(test: &Target, total: u64, run: &Run, work: impl FnOnce(&Run) -> R
     let Some(mut beside) = beside.filter(|_| total > 0) else {
         return work(run);
     };
-    let name = database_name(test)?;
+    let name = database_name(test, run)?;
     let tell = |done: u64| {
         run.emit(Event::Progress {
             done: done.min(total),
