@@ -35,9 +35,17 @@ fn pum(target: &Target, directory: &std::path::Path, wait: &str) -> Command {
     command
 }
 
+/// `PUM_TEST_SERVER` names the directory of the server programs to test with.
+fn server_options() -> ServerOptions {
+    ServerOptions {
+        programs: std::env::var_os("PUM_TEST_SERVER").map(std::path::PathBuf::from),
+        ..ServerOptions::default()
+    }
+}
+
 #[test]
 fn killed_at_any_moment_nothing_is_lost_or_done_twice() {
-    let server = Server::start(&ServerOptions::default(), &Run::new()).unwrap();
+    let server = Server::start(&server_options(), &Run::new()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     for number in 1..=DELTAS {
         // The account has 100 more after each delta; the last one runs without a transaction.
@@ -103,7 +111,7 @@ fn killed_at_any_moment_nothing_is_lost_or_done_twice() {
 
 #[test]
 fn a_commit_that_outlives_its_run_is_waited_for() {
-    let server = Server::start(&ServerOptions::default(), &Run::new()).unwrap();
+    let server = Server::start(&server_options(), &Run::new()).unwrap();
     let directory = tempfile::tempdir().unwrap();
     fs::write(
         directory.path().join("delta_1.1.0_more.sql"),

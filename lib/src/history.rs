@@ -302,13 +302,8 @@ impl History {
     /// The version below which nothing is due: the current one, unless the last run ended with deltas of lower versions to
     /// come. Then it is the one that was current before that run.
     pub(crate) fn floor(&self) -> Option<Version> {
-        let applied = || self.entries.iter().filter(|entry| entry.success);
-        let more = applied()
-            .rev()
-            .take_while(|entry| entry.state.as_deref() == Some(state::MORE))
-            .count();
-        let ended = applied().count() - more;
-        applied().take(ended).map(|entry| entry.version).max()
+        let ended = |entry: &&Entry| entry.success && entry.state.as_deref() != Some(state::MORE);
+        self.entries.iter().filter(ended).map(|entry| entry.version).max()
     }
 
     /// The row that says that a delta is applied.

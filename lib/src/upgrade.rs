@@ -623,8 +623,9 @@ fn prepare_step(step: &Step, goes_back: bool, history: &History, options: &Upgra
                     format!("{step} was begun by a run that was interrupted, and what it did is not known"),
                 )
                 .with_hint(format!(
-                    "look at the database; then run it again with --rerun-interrupted, or record it as applied: UPDATE {} SET success = true WHERE id = {}",
+                    "look at the database; then run it again with --rerun-interrupted, or record it as applied: UPDATE {} SET success = true, state = '{}' WHERE id = {}",
                     options.table.quoted(),
+                    apply::when_done(goes_back),
                     entry.id
                 )));
             }

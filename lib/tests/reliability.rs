@@ -88,7 +88,12 @@ fn every_target_names_tests_that_are_run() {
     let section = page.split_once("\n## Targets\n").unwrap().1;
     let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
     let targets: Vec<&str> = section.lines().filter(|line| line.starts_with("| R")).collect();
-    assert!(targets.len() >= 19, "{}", targets.len());
+    let numbers: Vec<String> = targets
+        .iter()
+        .filter_map(|target| Some(target.split_once(':')?.0.to_owned()))
+        .collect();
+    let expected: Vec<String> = (1..=20).map(|number| format!("| R{number}")).collect();
+    assert_eq!(numbers, expected);
     for target in targets {
         assert_eq!(target.trim_matches('|').split('|').count(), 4, "{target}");
         for named in quoted(target) {

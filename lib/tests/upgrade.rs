@@ -864,3 +864,49 @@ fn a_network_that_goes_silent_in_commit_leaves_no_run_hanging_and_the_question_i
     assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
     stalled.store(false, std::sync::atomic::Ordering::SeqCst);
 }
+
+/// The application waits for the delta, and the delta for the application: the server ends the one that finds it out.
+#[test]
+fn a_deadlock_is_rolled_back_and_tried_again() {
+    let case = case(
+        "deadlock",
+        &[(
+            "delta_1.1.0_both.sql",
+            "lock table public.a;\nselect pg_sleep(1);\nlock table public.b;\ninsert into public.a values (1);\n",
+        )],
+    );
+    let open = || Connection::open_for_scripts(&case.target, &Run::new()).unwrap();
+    open()
+        .execute(
+            "create table public.a (id int); create table public.b (id int); \
+             do $$ begin execute format('alter database %I set deadlock_timeout = 50', current_database()); end $$",
+        )
+        .unwrap();
+    let options = UpgradeOptions {
+        lock_timeout: Duration::from_secs(30),
+        ..case.options()
+    };
+    std::thread::scope(|scope| {
+        let application = scope.spawn(|| {
+            let mut session = open();
+            session
+                .execute("set deadlock_timeout = '20s'; begin; lock table public.b")
+                .unwrap();
+            // The delta has the other one by then.
+            let held = "select count(*)::text from pg_locks where relation = 'public.a'::regclass and granted";
+            while case.value(held).as_deref() == Some("0") {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            session
+                .execute("lock table public.a; insert into public.b values (1); commit")
+                .unwrap();
+        });
+        assert_eq!(case.upgrade_with(&options).unwrap(), ["1.1.0 both (delta sql)"]);
+        application.join().unwrap();
+    });
+    assert!(case.heard("deadlock detected"), "{:?}", case.events.lock().unwrap());
+    for table in ["public.a", "public.b"] {
+        let rows = case.value(&format!("select count(*)::text from {table}"));
+        assert_eq!(rows.as_deref(), Some("1"), "{table}");
+    }
+}

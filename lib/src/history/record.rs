@@ -105,8 +105,17 @@ pub(crate) fn completion(
     state: &'static str,
 ) -> String {
     let milliseconds = i32::try_from(begun.elapsed().as_millis()).unwrap_or(i32::MAX).max(1);
+    // Nothing lower is to come behind this one: what earlier rows said of that is over.
+    let others = match state {
+        state::DONE => format!(
+            "with others as (update {} set state = '{state}' where state operator(pg_catalog.=) '{}'::pg_catalog.text) ",
+            table.quoted(),
+            state::MORE
+        ),
+        _ => String::new(),
+    };
     format!(
-        "update {} set success = true, execution_time = {milliseconds}, state = '{state}' \
+        "{others}update {} set success = true, execution_time = {milliseconds}, state = '{state}' \
          where id operator(pg_catalog.=) {row} and run_id operator(pg_catalog.=) '{}'::pg_catalog.uuid",
         table.quoted(),
         connection.run().id()

@@ -35,6 +35,11 @@ pub(crate) struct Prepared {
     pub(crate) goes_back: bool,
 }
 
+/// What the row of a delta says when it is done.
+pub(crate) fn when_done(goes_back: bool) -> &'static str {
+    if goes_back { state::MORE } else { state::DONE }
+}
+
 pub(crate) enum Source {
     Sql(Script),
     Python { checksum: String, digest: String },
@@ -76,9 +81,8 @@ impl Prepared {
         })
     }
 
-    /// What its row says when it is done.
     fn when_done(&self) -> &'static str {
-        if self.goes_back { state::MORE } else { state::DONE }
+        when_done(self.goes_back)
     }
 
     /// The setting that ends a statement which takes longer than the whole step may; nothing without a limit.
@@ -163,6 +167,8 @@ pub(crate) struct Application<'a> {
     watch: Watch,
     run: Run,
     current: Option<Version>,
+    /// As far as the database came with nothing lower to come.
+    floor: Option<Version>,
     done: Vec<AppliedStep>,
 }
 
@@ -184,6 +190,7 @@ impl<'a> Application<'a> {
             watch: Watch::new(target, run),
             run: run.clone(),
             current: history.current_version(),
+            floor: history.floor(),
             done: Vec::new(),
         }
     }
@@ -239,11 +246,14 @@ impl<'a> Application<'a> {
             error.sqlstate(),
             Some("42P04" | "42P06" | "42P07" | "42701" | "42710" | "42723")
         );
-        match (failed, plan.current) {
-            (Some(delta), Some(current)) if exists && delta.version <= current => format!(
-                "the database was at {current} before, and may hold this delta since it was made: then \
+        match (failed, self.floor) {
+            // Where more than one directory is under way, that would record what never ran.
+            (Some(delta), Some(current)) if exists && delta.version <= current && plan.current == self.floor => {
+                format!(
+                    "the database was at {current} before, and may hold this delta since it was made: then \
                  `pum baseline -b {current} --mark-applied` records it; else correct the delta and run pum again"
-            ),
+                )
+            }
             _ => "correct the cause and run pum again: it goes on from there".to_owned(),
         }
     }

@@ -199,6 +199,13 @@ fn a_run_over_several_directories_that_ends_between_them_loses_no_delta() {
     let shown = info(&case.target, &table(), &options.directories, &pum::Run::new()).unwrap();
     let pending = shown.deltas.iter().filter(|delta| delta.status == Status::Pending);
     assert_eq!((pending.count(), shown.current_version.as_deref()), (3, Some("2.0.0")));
+    // What is there already is no sign here that all of the current version is.
+    in_more("delta_1.1.0_b.sql", "create table public.a (n int);");
+    let error = upgrade().unwrap_err();
+    assert!(
+        error.message().contains("already exists") && !told(&error).contains("--mark-applied"),
+        "{error:?}"
+    );
     in_more("delta_1.1.0_b.sql", "create table public.b (n int);");
     holds(
         &told(&upgrade().unwrap_err()),
@@ -208,15 +215,20 @@ fn a_run_over_several_directories_that_ends_between_them_loses_no_delta() {
         "delta_1.2.0_b.sql",
         "-- pum: no-transaction\ninsert into public.b values (1);\nselect 1;",
     );
-    assert_eq!(upgrade().unwrap(), ["1.2.0 b (delta sql)", "2.0.0 b (delta sql)"]);
+    // The row of the one that failed stands before that of this one.
+    case.write("delta_3.0.0_a.sql", "select 1");
+    assert_eq!(
+        upgrade().unwrap(),
+        ["3.0.0 a (delta sql)", "1.2.0 b (delta sql)", "2.0.0 b (delta sql)"]
+    );
     assert_eq!(
         case.ask("select string_agg(n::text, ' ' order by n) from public.b"),
         "1 2"
     );
     // It has ended: what comes late now is late.
-    in_more("delta_1.1.0_late.sql", "create table public.late ();");
+    in_more("delta_2.5.0_late.sql", "create table public.late ();");
     assert_eq!(upgrade().unwrap().len(), 0);
-    assert!(!case.has("public.late") && case.heard("delta_1.1.0_late.sql"));
+    assert!(!case.has("public.late") && case.heard("delta_2.5.0_late.sql"));
 }
 
 #[test]

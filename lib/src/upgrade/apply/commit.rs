@@ -90,12 +90,15 @@ impl Application<'_> {
             last.step
         )));
         let deadline = Instant::now() + self.options.patience;
-        let question = format!(
-            "select success from {} where run_id = '{}' and id = {}",
-            self.options.table.quoted(),
-            self.run.id(),
-            proof.row.unwrap_or(0)
-        );
+        let question = match proof.row {
+            Some(row) => format!(
+                "select success from {} where run_id = '{}' and id = {row}",
+                self.options.table.quoted(),
+                self.run.id()
+            ),
+            // Nothing is recorded of it.
+            None => format!("select pg_catalog.txid_status({})", proof.transaction),
+        };
         // A cancelled run must learn the outcome too; and a network that is silent does not hold it for longer.
         let asking = Run::new();
         let (cancel, patience) = (asking.cancel().clone(), self.options.patience);
@@ -136,7 +139,12 @@ impl Application<'_> {
             .with_hint(format!(
                 "when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"
             ))
-            .with_state(if last.needs_no_transaction() {
+            .with_state(if proof.row.is_none() {
+                format!(
+                    "{} is either wholly committed, or not at all; it is not recorded, and the next run runs it again",
+                    last.step
+                )
+            } else if last.needs_no_transaction() {
                 format!(
                     "{} is done; only whether it is recorded as applied is not known",
                     last.step

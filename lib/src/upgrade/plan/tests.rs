@@ -143,6 +143,13 @@ fn after(mut entries: Vec<Entry>, plan: &Plan, count: usize) -> Vec<Entry> {
     for (step, goes_back) in plan.steps.iter().zip(plan.goes_back()).take(count) {
         if let Some(delta) = step.delta() {
             let state = if goes_back { state::MORE } else { state::DONE };
+            if state == state::DONE {
+                for earlier in &mut entries {
+                    if earlier.state.as_deref() == Some(state::MORE) {
+                        earlier.state = Some(state::DONE.to_owned());
+                    }
+                }
+            }
             let id = 1000 + entries.len();
             entries.push(entry(id, delta.version, &delta.name, delta.code(), true, Some(state)));
         }
@@ -175,7 +182,7 @@ proptest! {
         for row in history.entries().iter().filter(|row| row.success) {
             current = current.max(Some(row.version));
             if row.state.as_deref() != Some(state::MORE) {
-                floor = current;
+                floor = floor.max(Some(row.version));
             }
         }
         let limit = limit.map(version);
