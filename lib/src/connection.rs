@@ -41,6 +41,9 @@ pub struct Connection {
 /// The server notices within a second that we are gone, also while a statement runs.
 const NOTICE_END: &str = "client_connection_check_interval = 1000";
 
+/// Bytes of a COPY that are given to libpq before they must have been sent. A line at a time would be slow.
+const COPY_AHEAD: usize = 256 * 1024;
+
 /// How long a server may be silent after it was asked to cancel, or to clean up; then the network is taken for gone.
 const SILENCE: Duration = Duration::from_secs(10);
 
@@ -686,6 +689,7 @@ impl Connection {
             return Ok(());
         };
         let cancellable = !self.cancel_seen;
+        let mut held = 0;
         loop {
             if cancellable && self.run.cancel().is_cancelled() {
                 self.end_copy(Some(c"cancelled"))?;
@@ -704,8 +708,12 @@ impl Connection {
                         }
                     }
                     // libpq would hold all of a file that is read faster than the server takes it.
-                    self.flush()?;
-                    self.deliver_notices();
+                    held += bytes.len();
+                    if held >= COPY_AHEAD {
+                        held = 0;
+                        self.flush()?;
+                        self.deliver_notices();
+                    }
                 }
                 Ok(None) => return self.end_copy(None),
                 Err(error) => {

@@ -85,6 +85,19 @@ pub struct Dumped {
     pub checksums: PathBuf,
 }
 
+/// Refuses a URI where a file is to be named, and does not repeat it: it may hold a password.
+fn refuse_database(file: &Path) -> Result<()> {
+    let text = file.to_string_lossy();
+    if text.starts_with("postgres") && text.contains(":/") {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "the file is named by the URI of a database (which is not repeated because it may hold a password)",
+        )
+        .with_hint("dump takes the database first and then the file, restore the file first"));
+    }
+    Ok(())
+}
+
 /// Dumps a database into a file or, in the directory format, a directory.
 ///
 /// It is written under a temporary name in the same place (mode 0600, a directory 0700), read again from end to end,
@@ -104,6 +117,7 @@ pub struct Dumped {
 /// ```
 pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> Result<Dumped> {
     let started = Instant::now();
+    refuse_database(file)?;
     let unchanged = |error: Error| error.with_state(format!("\"{}\" was not touched", file.display()));
     if options.jobs > 1 && options.format != Format::Directory {
         return Err(Error::new(

@@ -57,6 +57,28 @@ impl Target {
             }
             None => None,
         };
+        // A slash in the password, and all behind it is taken for the name of the database.
+        let in_path = uri.as_deref().and_then(|uri| {
+            let (authority, path) = uri.split_once("://")?.1.split_once('/')?;
+            let path = path.split('?').next()?;
+            Some(authority.contains(':') && !authority.contains('@') && path.contains('@'))
+        });
+        if in_path == Some(true) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the URI has an @ behind its first / (it is not repeated because it may hold a password)",
+            )
+            .with_hint("in a password / is written as %2F, @ as %40, : as %3A"));
+        }
+        let mistyped = |text: &str| text.split_once(':').is_some_and(|(_, rest)| rest.contains('@'));
+        if uri.is_none() && !text.contains('=') && mistyped(text) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                "the database is named by something that is like a URI and is none (it is not repeated because it may hold \
+                 a password)",
+            )
+            .with_hint("a URI reads postgresql://user@host:port/database"));
+        }
         if uri.is_none() && !text.contains('=') {
             return Ok(Target {
                 parameters: vec![("service".to_owned(), text.to_owned())],
@@ -438,6 +460,15 @@ mod tests {
             let error = Target::new(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+        for text in [
+            "postgres//ann:s3cret@db1/water",
+            "postgresql:/ann:s3cret@db1/water",
+            "postgresql://ann:s3c/s3cret@db1/water",
+        ] {
+            let error = Target::new(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+            assert!(!format!("{error} {error:?}").contains("s3c"), "{error}");
         }
         let target = Target::new("PostgreSQL://ann:s3cret@db1/water").unwrap();
         assert_eq!(target.to_string(), "user=ann dbname=water host=db1");

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Optional, Union
@@ -245,11 +245,12 @@ def plan(
 ) -> Plan:
     """What ``upgrade`` would do, and what the text of the deltas tells of it. Reads only.
 
-    Give it to ``upgrade`` as ``plan``, and nothing else is done than what it shows.
+    Give it to ``upgrade`` as ``plan``, and nothing else is done than what it shows, with the variables that it was made with.
     """
     options = _upgrade(table, directories, max_version, variables)
     found = _pum.plan(given(database), options, watch(progress, cancel, python=True))
-    return _values.plan(json.loads(found.to_json()), found)
+    shown = _values.plan(json.loads(found.to_json()), found)
+    return replace(shown, _variables=dict(variables or {}))
 
 
 def preflight(
@@ -307,6 +308,10 @@ def upgrade(
     >>> [str(step) for step in applied.steps], info.current_version
     (['1.1.0 pipe (delta sql)'], '1.1.0')
     """
+    if plan is not None and plan._variables is not None:
+        if variables is not None and dict(variables) != plan._variables:
+            raise UsageError("the plan was made with other variables")
+        variables = plan._variables
     options = _upgrade(
         table,
         directories,

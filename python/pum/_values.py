@@ -225,6 +225,7 @@ class Plan:
     more_hazards: int = 0
     """How many more there are."""
     _plan: Optional[_pum.Plan] = field(default=None, repr=False, compare=False)
+    _variables: Optional[dict[str, Any]] = field(default=None, repr=False, compare=False)
 
     @property
     def is_up_to_date(self) -> bool:

@@ -123,6 +123,34 @@ def test_a_password_is_never_shown() -> None:
         assert "s3cret" not in f"{refused.value} {refused.value!r}"
 
 
+@pytest.mark.parametrize(
+    "mistyped",
+    ["postgres//ann:s3cret@db1/water", "postgresql:/ann:s3cret@db1/water", "postgresql://ann:s3cret/s3cret@db1/water"],
+)
+def test_a_password_in_a_mistyped_uri_is_not_shown(mistyped: str, database: Make, tmp_path: Path) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: pum.shown(mistyped),
+        lambda: pum.info(mistyped, "pum_sys.upgrades", tmp_path),
+    ]
+    if ":/" in mistyped:
+        calls += [lambda: pum.dump(database(), mistyped), lambda: pum.restore(mistyped, database())]
+    for call in calls:
+        with pytest.raises(pum.UsageError) as caught:
+            call()
+        assert "s3cret" not in repr(caught.value) + str(caught.value) + str(caught.value.hint)
+
+
+def test_a_plan_keeps_its_variables(database: Make, deltas: Callable[..., Path]) -> None:
+    town = database()
+    pum.baseline(town, "pum_sys.upgrades", "1.0.0")
+    directory = deltas({"delta_1.1.0_reference.sql": "create table public.at_%(SRID)s (id int);"})
+    plan = pum.plan(town, "pum_sys.upgrades", directory, variables={"SRID": 2056})
+    with pytest.raises(pum.UsageError, match="other variables"):
+        pum.upgrade(town, "pum_sys.upgrades", directory, plan=plan, variables={"SRID": 1})
+    pum.upgrade(town, "pum_sys.upgrades", directory, plan=plan)
+    assert "at_2056" in pum.snapshot(town).to_json()
+
+
 def test_a_snapshot_is_a_side(database: Make, tmp_path: Path) -> None:
     water = database("create table public.pipe (id int)")
     file = tmp_path / "water.json"

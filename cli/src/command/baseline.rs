@@ -78,11 +78,19 @@ pub(crate) fn run(args: Baseline, session: &Session) -> Result<Exit> {
     if done.table_created {
         told.push_str(&format!("Created the table {}.\n", line(&options.table.to_string())));
     }
-    told.push_str(&format!(
-        "{} is at version {}, its baseline.\n",
-        line(&target.name()),
-        options.version
-    ));
+    let current = pum::history(&target, &options.table, &session.run)?.and_then(|history| history.current_version());
+    told.push_str(&match current.filter(|current| *current > options.version) {
+        Some(current) => format!(
+            "{} stays at version {current}, above the baseline {}.\n",
+            line(&target.name()),
+            options.version
+        ),
+        None => format!(
+            "{} is at version {}, its baseline.\n",
+            line(&target.name()),
+            options.version
+        ),
+    });
     if args.mark_applied {
         told.push_str(&format!("{} recorded as applied.\n", counted(done.marked, "delta")));
     }

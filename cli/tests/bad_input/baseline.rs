@@ -42,7 +42,9 @@ fn a_lower_one_is_recorded_and_told_to_change_nothing() {
         place.pum(&words).succeeds()
     };
     baseline("2.0.0");
-    baseline("1.5.0").says(&[
+    let lower = baseline("1.5.0");
+    assert!(lower.stdout.contains("stays at version 2.0.0, above the baseline 1.5.0."));
+    lower.says(&[
         "the database is at version 2.0.0 already",
         "the baseline 1.5.0 changes nothing of that",
     ]);

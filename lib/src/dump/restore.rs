@@ -87,6 +87,7 @@ pub struct PassedOver {
 /// # Ok::<(), pum::Error>(())
 /// ```
 pub fn restore(file: &Path, target: &Target, options: &RestoreOptions, run: &Run) -> Result<Restored> {
+    super::refuse_database(file)?;
     restore_dump(file, false, target, options, run)
 }
 
