@@ -206,6 +206,13 @@ impl Flow<'_> {
             );
         }
         self.phase(format!("read {}", self.production))?;
+        if let Some(Expected::Sql(files)) = &options.expected {
+            // Better said before everything is copied and upgraded.
+            for file in files {
+                std::fs::metadata(file)
+                    .map_err(|error| Error::io(format_args!("cannot read \"{}\"", file.display()), &error))?;
+            }
+        }
         let snapshot_file = match &options.expected {
             Some(expected) => expected.snapshot()?,
             None => None,

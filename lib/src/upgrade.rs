@@ -441,7 +441,7 @@ fn extend(history: &mut History, connection: &mut Connection, options: &UpgradeO
         let denied = error.sqlstate() == Some("42501");
         let state = match error.kind() {
             ErrorKind::ConnectionLost | ErrorKind::OutcomeUnknown => {
-                "no delta was applied; the columns may be there all the same, which the next run finds out"
+                "nothing was changed, save that the columns may be there already, which the next run finds out"
             }
             _ => "nothing was changed",
         };

@@ -43,7 +43,11 @@ fn a_lower_one_is_recorded_and_told_to_change_nothing() {
     };
     baseline("2.0.0");
     let lower = baseline("1.5.0");
-    assert!(lower.stdout.contains("stays at version 2.0.0, above the baseline 1.5.0."));
+    assert!(
+        lower
+            .stdout
+            .contains("stays at version 2.0.0, above the baseline 1.5.0.")
+    );
     lower.says(&[
         "the database is at version 2.0.0 already",
         "the baseline 1.5.0 changes nothing of that",
