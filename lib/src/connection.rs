@@ -3,9 +3,10 @@
 //! Statements are sent without blocking and waited for together with the run's cancel handle, so that cancelling
 //! reaches the server at any time.
 
+mod copy;
 pub(crate) mod libpq;
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -40,9 +41,6 @@ pub struct Connection {
 
 /// The server notices within a second that we are gone, also while a statement runs.
 const NOTICE_END: &str = "client_connection_check_interval = 1000";
-
-/// Bytes of a COPY that are given to libpq before they must have been sent. A line at a time would be slow.
-const COPY_AHEAD: usize = 256 * 1024;
 
 /// How long a server may be silent after it was asked to cancel, or to clean up; then the network is taken for gone.
 const SILENCE: Duration = Duration::from_secs(10);
@@ -681,57 +679,6 @@ impl Connection {
             }
         }
         Ok(())
-    }
-
-    fn feed(&mut self, copy: Option<CopySource<'_>>) -> Result<()> {
-        let Some(copy) = copy else {
-            self.end_copy(Some(c"the script holds no data for COPY"))?;
-            return Ok(());
-        };
-        let cancellable = !self.cancel_seen;
-        let mut held = 0;
-        loop {
-            if cancellable && self.run.cancel().is_cancelled() {
-                self.end_copy(Some(c"cancelled"))?;
-                return Err(Error::new(ErrorKind::Cancelled, "cancelled"));
-            }
-            match copy() {
-                Ok(Some(bytes)) => {
-                    loop {
-                        match self.pg.put_copy_data(&bytes) {
-                            Some(true) => break,
-                            Some(false) => self.wait(true)?,
-                            None => {
-                                // The server may have refused the data already: its error follows as a result.
-                                return if self.pg.is_ok() { Ok(()) } else { Err(self.lost()) };
-                            }
-                        }
-                    }
-                    // libpq would hold all of a file that is read faster than the server takes it.
-                    held += bytes.len();
-                    if held >= COPY_AHEAD {
-                        held = 0;
-                        self.flush()?;
-                        self.deliver_notices();
-                    }
-                }
-                Ok(None) => return self.end_copy(None),
-                Err(error) => {
-                    self.end_copy(Some(c"the data of the script could not be read"))?;
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    fn end_copy(&mut self, failure: Option<&CStr>) -> Result<()> {
-        loop {
-            match self.pg.put_copy_end(failure) {
-                Some(true) => return Ok(()),
-                Some(false) => self.wait(true)?,
-                None => return Err(self.lost()),
-            }
-        }
     }
 
     /// Waits until the server has taken all that libpq holds for it, and tells what it says meanwhile.

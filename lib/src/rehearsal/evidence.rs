@@ -2,6 +2,7 @@
 //! was rewritten, which data changed.
 
 mod data;
+mod held;
 mod locks;
 mod prediction;
 mod probe;

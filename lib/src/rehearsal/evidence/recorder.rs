@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::locks::{Eyes, INTERVAL, Look, Oid, Relation, keeps_out};
+use super::held::State;
+use super::locks::{Eyes, INTERVAL, Look, Oid, Relation};
 use super::probe::{Probes, milliseconds};
-use super::{Evidence, HeldLock, KeepsOut, Place, Rewrite, Scan, StatementEvidence, StepEvidence};
+use super::{Evidence, Place, Rewrite, Scan, StatementEvidence, StepEvidence};
 use crate::connection::{Connection, TransactionStatus};
 use crate::delta::Language;
 use crate::error::Result;
@@ -37,22 +38,6 @@ struct Shared {
     /// Changes whenever names may have changed.
     commits: AtomicU64,
     state: Mutex<State>,
-}
-
-struct State {
-    begun: Instant,
-    place: Place,
-    open: HashMap<(Oid, String), Open>,
-    closed: Vec<HeldLock>,
-    probes: Option<Probes>,
-}
-
-struct Open {
-    relation: Relation,
-    since: Instant,
-    by: Place,
-    /// Seen when its statement had ended: it is held until the transaction ends.
-    stays: bool,
 }
 
 /// The file of a relation.
@@ -482,74 +467,6 @@ impl Witness for Recorder {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// Takes in what is held now: what was not before began, and what is no more ended.
-    fn seen(&mut self, look: &Look, found: Vec<(Oid, Option<Relation>)>, at_end: bool) {
-        let now = Instant::now();
-        let known: HashMap<Oid, Option<Relation>> = found.into_iter().collect();
-        for (oid, mode) in &look.held {
-            let Some(Some(relation)) = known.get(oid) else { continue };
-            if let Some(open) = self.open.get_mut(&(*oid, mode.clone())) {
-                open.stays |= at_end;
-                continue;
-            }
-            if let (true, Some(probes)) = (
-                relation.is_table && keeps_out(mode) > KeepsOut::SchemaChanges,
-                &mut self.probes,
-            ) {
-                probes.locked(&relation.name, &self.place);
-            }
-            self.open.insert(
-                (*oid, mode.clone()),
-                Open {
-                    relation: relation.clone(),
-                    since: now,
-                    by: self.place.clone(),
-                    stays: at_end,
-                },
-            );
-        }
-        let gone: Vec<(Oid, String)> = self
-            .open
-            .keys()
-            .filter(|(oid, mode)| !look.held.iter().any(|(held, other)| held == oid && other == mode))
-            .cloned()
-            .collect();
-        for key in gone {
-            self.close(&key, now);
-        }
-    }
-
-    fn close_all(&mut self) {
-        let now = Instant::now();
-        let keys: Vec<(Oid, String)> = self.open.keys().cloned().collect();
-        for key in keys {
-            self.close(&key, now);
-        }
-    }
-
-    fn close(&mut self, key: &(Oid, String), now: Instant) {
-        let Some(open) = self.open.remove(key) else { return };
-        let strength = keeps_out(&key.1);
-        if let (true, Some(probes)) = (
-            open.relation.is_table && strength > KeepsOut::SchemaChanges,
-            &self.probes,
-        ) {
-            probes.released(&open.relation.name);
-        }
-        self.closed.push(HeldLock {
-            relation: open.relation.name,
-            table: open.relation.table,
-            mode: key.1.clone(),
-            keeps_out: strength,
-            taken_by: open.by,
-            begin: milliseconds(open.since - self.begun),
-            milliseconds: milliseconds(now - open.since),
-            until_commit: open.stays,
-        });
     }
 }
 
