@@ -60,7 +60,8 @@ class Tool:
             (directory / self.file(migration)).write_text(self.text(migration))
 
     def file(self, migration: Migration) -> str:
-        raise NotImplementedError
+        """Named by a moment, as most tools have it."""
+        return f"2024010100000{migration.number}_{migration.name}.sql"
 
     def text(self, migration: Migration) -> str:
         return migration.sql
@@ -145,9 +146,6 @@ class Dbmate(Tool):
     advice = "npm install dbmate"
     history = "select count(*) from public.schema_migrations"
 
-    def file(self, migration: Migration) -> str:
-        return f"2024010100000{migration.number}_{migration.name}.sql"
-
     def text(self, migration: Migration) -> str:
         head = "-- migrate:up transaction:false" if migration.outside else "-- migrate:up"
         return f"{head}\n{migration.sql}\n-- migrate:down\n"
@@ -161,9 +159,6 @@ class Sqlx(Tool):
     place = "cargo/bin/sqlx"
     advice = "cargo install --locked sqlx-cli --no-default-features --features rustls,postgres"
     history = "select count(*) from public._sqlx_migrations where success"
-
-    def file(self, migration: Migration) -> str:
-        return f"2024010100000{migration.number}_{migration.name}.sql"
 
     def text(self, migration: Migration) -> str:
         return ("-- no-transaction\n" if migration.outside else "") + migration.sql

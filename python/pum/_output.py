@@ -11,7 +11,6 @@ import select
 import sys
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any, Callable, Optional
 
 # How long to wait for last words when the delta has ended and a program that it started still holds the pipe, in seconds.
@@ -53,12 +52,7 @@ class Output:
         self._redirect()
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         try:
             for stream in self._ours[1:]:
                 with contextlib.suppress(OSError, ValueError):  # the delta closed it, which it may
