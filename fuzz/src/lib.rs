@@ -60,8 +60,8 @@ fn told<T>(outcome: Result<T>) -> Option<T> {
     }
 }
 
-/// A file is split, or refused with a place: its statements stand in it, in this order, and are as many as were counted;
-/// reading it again says the same.
+/// A file is split, or refused with a place: its statements, what may stand between them and the data of COPY joined are
+/// the file, and they are as many as were counted; reading it again says the same.
 pub fn script(data: &[u8]) {
     let path = file("delta_1.0.0_fuzz.sql", data);
     let mut variables = Variables::new();
@@ -75,20 +75,71 @@ pub fn script(data: &[u8]) {
         return;
     };
     let text = std::str::from_utf8(data).expect("UTF-8, as it was not refused");
-    let mut rest = text;
+    let mut rest = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut count = 0;
     let mut statements = script.statements().expect("the same file");
     while let Some(statement) = statements.next().expect("what was found sound") {
         count += 1;
-        let begin = rest
-            .find(statement.text())
-            .expect("a statement of the file, after the one before");
-        rest = &rest[begin + statement.text().len()..];
+        // A comment may be the statement's, as hints are.
+        rest = loop {
+            match rest.strip_prefix(statement.text()) {
+                Some(behind) => break behind,
+                None => rest = without_nothing(rest).expect("only what says nothing, before a statement"),
+            }
+        };
         if statement.copies_from_stdin() {
-            while statements.copy_data().expect("what was found sound").is_some() {}
+            let mut copied = Vec::new();
+            while let Some(more) = statements.copy_data().expect("what was found sound") {
+                copied.extend(more);
+            }
+            let (line, behind) = rest.split_once('\n').expect("data begin on a line of their own");
+            let mut line = line;
+            while !line.is_empty() {
+                line = without_nothing(line).expect("only what says nothing, before the data");
+            }
+            let copied = std::str::from_utf8(&copied).expect("a part of the file");
+            rest = behind
+                .strip_prefix(copied)
+                .and_then(|behind| behind.strip_prefix("\\."))
+                .expect("the data as they stand in the file, and their end");
         }
     }
+    while !rest.is_empty() {
+        rest = without_nothing(rest).expect("only what says nothing, after the last statement");
+    }
     assert_eq!(count, script.statement_count());
+}
+
+/// A text without what says nothing at its beginning: a white space, a semicolon, a comment, a line of pg_dump for psql.
+fn without_nothing(text: &str) -> Option<&str> {
+    if let Some(rest) = text.strip_prefix([' ', '\t', '\n', '\r', '\u{b}', '\u{c}', ';']) {
+        return Some(rest);
+    }
+    if ["--", "\\restrict ", "\\unrestrict "]
+        .iter()
+        .any(|begin| text.starts_with(begin))
+    {
+        return Some(text.find(['\n', '\r']).map_or("", |end| &text[end..]));
+    }
+    let mut depth = 0_usize;
+    let mut rest = text;
+    loop {
+        rest = match rest.get(..2) {
+            Some("/*") => {
+                depth += 1;
+                &rest[2..]
+            }
+            Some("*/") if depth > 0 => {
+                depth -= 1;
+                &rest[2..]
+            }
+            _ if depth == 0 => return None,
+            _ => rest.get(rest.chars().next()?.len_utf8()..)?,
+        };
+        if depth == 0 {
+            return Some(rest);
+        }
+    }
 }
 
 /// Any name of a file is a delta, nearly one, or no business of ours, and never two of them.

@@ -280,6 +280,9 @@ pub(super) fn instead_of_psql(name: &str) -> &'static str {
         "timing" | "pset" | "t" | "a" | "x" | "f" | "H" | "C" | "T" | "errverbose" => {
             "remove it: it changes only what psql shows"
         }
+        "restrict" | "unrestrict" => {
+            "only with its key alone, on a line between statements as pg_dump writes it, it is passed over"
+        }
         name if name.starts_with('d') || matches!(name, "l" | "z" | "sf" | "sv" | "p") => {
             "remove it: it changes nothing in the database"
         }

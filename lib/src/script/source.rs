@@ -14,7 +14,7 @@ use crate::file::hexadecimal;
 /// How much is read at once; it grows with the statement that does not fit.
 const CHUNK: usize = 64 * 1024;
 /// How much of a line before or after a statement is kept for messages.
-const LINE_REST: usize = 1024;
+pub(super) const LINE_REST: usize = 1024;
 
 /// A place in the file, moved on by the bytes that are consumed.
 #[derive(Debug, Clone)]

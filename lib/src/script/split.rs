@@ -2,7 +2,7 @@
 
 use super::command::{self, Command};
 use super::directive::{ALLOW, Allowance, NO_TRANSACTION, allow, directive};
-use super::source::{Place, Source};
+use super::source::{self, Place, Source};
 use super::token::{self, Kind, Step};
 use crate::error::{Error, ErrorKind, Location, Result};
 
@@ -326,7 +326,8 @@ impl Splitter {
             .with_hint(format!("it begins here, and the file ends before a closing {closing}"))
     }
 
-    /// Passes over `\restrict` and `\unrestrict` of pg_dump's output; refuses every other psql command.
+    /// Passes over `\restrict KEY` and `\unrestrict KEY` of pg_dump's output, alone on their line; refuses every other psql
+    /// command.
     fn psql_command(&mut self, scan: &Scan, position: usize) -> Result<()> {
         let line = String::from_utf8_lossy(self.source.rest_of_line(position)?).into_owned();
         let name: String = match line[1..].chars().next() {
@@ -336,23 +337,15 @@ impl Splitter {
                 .collect(),
             other => other.into_iter().collect(),
         };
-        let skipped = name == "restrict" || name == "unrestrict";
-        if skipped && scan.first.is_none() {
-            let mut end = position;
-            // The command takes the whole line, however long.
-            loop {
-                let bytes = self.source.bytes();
-                match bytes[end..].iter().position(|&byte| byte == b'\n') {
-                    Some(found) => break end += found + 1,
-                    None => end = bytes.len(),
-                }
-                if self.source.at_end() {
-                    break;
-                }
-                self.source.fill()?;
+        let of_pg_dump = name == "restrict" || name == "unrestrict";
+        if of_pg_dump && scan.first.is_none() {
+            // psql would take what follows a backslash for SQL.
+            let key = &line[1 + name.len()..];
+            let alone = key.trim().bytes().all(|byte| byte.is_ascii_alphanumeric()) && !key.trim().is_empty();
+            if alone && key.starts_with([' ', '\t']) && line.len() < source::LINE_REST {
+                self.source.consume(position + line.len());
+                return Ok(());
             }
-            self.source.consume(end);
-            return Ok(());
         }
         let message = format!("\\{name} is a command of psql, not SQL");
         Err(self

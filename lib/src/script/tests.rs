@@ -202,7 +202,21 @@ fn psql_commands_are_refused_with_a_way_out() {
             2,
             3,
             "\\restrict is a command of psql, not SQL",
-            "files are SQL only",
+            "only with its key alone",
+        ),
+        (
+            "\\restrict x \\\\ drop table t;\n",
+            1,
+            1,
+            "\\restrict is a command of psql, not SQL",
+            "only with its key alone",
+        ),
+        (
+            "\\unrestrict,x\n",
+            1,
+            1,
+            "\\unrestrict is a command of psql, not SQL",
+            "only with its key alone",
         ),
         (
             "\\connect x",
