@@ -17,7 +17,7 @@ pub use rules::{HAZARD_RULES, HazardRule};
 
 use crate::delta::Language;
 use crate::error::{Error, ErrorKind, Location, Result};
-use crate::script::{Allowance, Script, Statement};
+use crate::script::{Allowance, Statement, Statements};
 use crate::upgrade::{Plan, Step, UpgradeOptions};
 use known::Known;
 use reading::Found;
@@ -108,7 +108,7 @@ pub struct Hazards {
 /// of functions are not followed.
 ///
 /// # Errors
-/// A file cannot be read, is no sound SQL file, or changes meanwhile, as [`Script::open`] and
+/// A file cannot be read, is no sound SQL file, or changes meanwhile, as [`Script::open`](crate::Script::open) and
 /// [`Statements::next`](crate::Statements::next) say. What stands in a statement is no error.
 pub fn hazards(plan: &Plan, options: &UpgradeOptions) -> Result<Hazards> {
     // The parser recurses: it gets a stack on which no statement overflows.
@@ -167,14 +167,13 @@ struct File {
 
 impl File {
     fn read(&mut self, step: &Step, options: &UpgradeOptions, known: &mut Known) -> Result<()> {
-        let script = Script::open(step.path(), &options.variables)?;
-        let mut statements = script.statements()?;
+        let mut statements = Statements::of_file(step.path(), &options.variables)?;
         let mut of_file: Vec<Allowed> = Vec::new();
         while let Some(statement) = statements.next()? {
             if statement.number() == 1 {
                 of_file = self.allowed(statements.file_allowances(), None);
             }
-            if script.no_transaction() {
+            if statements.no_transaction() {
                 known.next_transaction();
             }
             let mut allowed = self.allowed(statement.allowances(), Some(statement.number()));

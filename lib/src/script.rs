@@ -22,7 +22,7 @@ pub use variables::{Value, Variables};
 
 use crate::error::{Error, ErrorKind, Location, Result};
 use command::Command;
-use source::{Fingerprint, Place, Source};
+use source::{Fingerprint, Hashes, Place, Source};
 use split::{Piece, Splitter};
 use variables::Mark;
 
@@ -59,7 +59,7 @@ impl Script {
     pub fn open(path: &Path, variables: &Variables) -> Result<Script> {
         let path: Arc<Path> = Arc::from(path);
         let variables = Arc::new(variables.clone());
-        let mut statements = Statements::begin(path.clone(), variables.clone(), None)?;
+        let mut statements = Statements::begin(path.clone(), variables.clone(), None, Hashes::with_checksum())?;
         let mut transaction_control = Vec::new();
         let mut outside_transaction = Vec::new();
         let mut remarks = Vec::new();
@@ -81,7 +81,7 @@ impl Script {
             path,
             variables,
             fingerprint: statements.splitter.source.fingerprint(),
-            no_transaction: statements.splitter.no_transaction,
+            no_transaction: statements.no_transaction(),
             statement_count: statements.count,
             enclosed: first_controls && last_controls,
             transaction_control,
@@ -153,7 +153,8 @@ impl Script {
     /// [`ErrorKind::Io`] when it cannot be read, [`ErrorKind::Refused`] when it has another size now.
     pub fn statements(&self) -> Result<Statements> {
         let expected = Some(self.fingerprint.clone());
-        Statements::begin(self.path.clone(), self.variables.clone(), expected)
+        let hashes = Hashes::without_checksum();
+        Statements::begin(self.path.clone(), self.variables.clone(), expected, hashes)
     }
 }
 
@@ -169,7 +170,19 @@ pub struct Statements {
 }
 
 impl Statements {
-    fn begin(path: Arc<Path>, variables: Arc<Variables>, expected: Option<Fingerprint>) -> Result<Statements> {
+    /// The statements of a file of which nothing is wanted before they are read: found sound as they come, as by
+    /// [`Script::open`].
+    pub(crate) fn of_file(path: &Path, variables: &Variables) -> Result<Statements> {
+        let (path, variables) = (Arc::from(path), Arc::new(variables.clone()));
+        Statements::begin(path, variables, None, Hashes::without_checksum())
+    }
+
+    fn begin(
+        path: Arc<Path>,
+        variables: Arc<Variables>,
+        expected: Option<Fingerprint>,
+        hashes: Hashes,
+    ) -> Result<Statements> {
         let refused = |error| Error::io(format!("cannot read \"{}\"", path.display()), &error);
         // Looked at before it is opened: opening a named pipe would wait for a writer.
         let metadata = path.metadata().map_err(refused)?;
@@ -186,7 +199,7 @@ impl Statements {
             return Err(changed(&path));
         }
         let file = File::open(&path).map_err(refused)?;
-        let mut statements = Statements::read_from(path, Box::new(file));
+        let mut statements = Statements::new(path, Box::new(file), hashes);
         statements.variables = variables;
         statements.expected = expected;
         Ok(statements)
@@ -194,8 +207,12 @@ impl Statements {
 
     /// The statements that `reader` gives, without variables and read only once; `path` names it in messages.
     pub(crate) fn read_from(path: Arc<Path>, reader: Box<dyn Read + Send>) -> Statements {
+        Statements::new(path, reader, Hashes::without_checksum())
+    }
+
+    fn new(path: Arc<Path>, reader: Box<dyn Read + Send>, hashes: Hashes) -> Statements {
         Statements {
-            splitter: Splitter::new(Source::new(path, reader, None)),
+            splitter: Splitter::new(Source::new(path, reader, None, hashes)),
             variables: Arc::new(Variables::default()),
             expected: None,
             count: 0,
@@ -213,7 +230,7 @@ impl Statements {
         let piece = self.sound(piece)?;
         let Some(piece) = piece else {
             return match &self.expected {
-                Some(expected) if *expected != self.splitter.source.fingerprint() => {
+                Some(expected) if !expected.is_of_the_same(&self.splitter.source.fingerprint()) => {
                     Err(changed(self.splitter.source.path()))
                 }
                 _ => Ok(None),
@@ -238,6 +255,11 @@ impl Statements {
         let data = self.splitter.source.bytes()[..length].to_vec();
         self.splitter.source.consume(length);
         Ok(Some(data))
+    }
+
+    /// Whether the header line `-- pum: no-transaction` was seen, known once the first statement was read.
+    pub(crate) fn no_transaction(&self) -> bool {
+        self.splitter.no_transaction
     }
 
     /// The comments `-- pum: allow` in the head of the file, known once the first statement was read.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::delta::Language;
 use crate::error::Result;
-use crate::script::{Script, Variables};
+use crate::script::{Statements, Variables};
 use crate::upgrade::Plan;
 
 /// A name stands near the beginning of a statement that changes its object; rows of an INSERT follow far behind.
@@ -45,15 +45,14 @@ impl Due {
                 due.python = true;
                 continue;
             }
-            let script = Script::open(step.path(), variables)?;
-            due.no_transaction |= script.no_transaction();
-            let mut statements = script.statements()?;
+            let mut statements = Statements::of_file(step.path(), variables)?;
             while let Some(statement) = statements.next()? {
                 due.concurrently |= statement
                     .outside_transaction()
                     .is_some_and(|command| command.contains("CONCURRENTLY"));
                 due.statement(statement.text());
             }
+            due.no_transaction |= statements.no_transaction();
         }
         Ok(due)
     }

@@ -17,7 +17,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) fn file_digests(path: &Path) -> Result<(String, String)> {
     let refused = |error| Error::io(format_args!("cannot read \"{}\"", path.display()), &error);
     let mut file = File::open(path).map_err(refused)?;
-    let mut hashes = Hashes::default();
+    let mut hashes = Hashes::with_checksum();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = file.read(&mut buffer).map_err(refused)?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use md5::Md5;
+use memchr::{memchr, memchr_iter, memrchr};
 use sha2::{Digest, Sha256};
 
 use super::secret;
@@ -29,14 +30,14 @@ pub(super) struct Place {
 
 impl Place {
     fn advance(&mut self, bytes: &[u8]) {
-        let lines = bytes.iter().filter(|&&byte| byte == b'\n').count();
+        let lines = memchr_iter(b'\n', bytes).count();
         let rest = match lines {
             0 => bytes,
             _ => {
                 self.line += lines;
                 self.column = 1;
                 self.before.clear();
-                let last = bytes.iter().rposition(|&byte| byte == b'\n');
+                let last = memrchr(b'\n', bytes);
                 &bytes[last.map_or(0, |last| last + 1)..]
             }
         };
@@ -86,7 +87,7 @@ pub(super) fn characters(bytes: &[u8]) -> usize {
 
 /// What comes before the first line end.
 pub(super) fn first_line(bytes: &[u8]) -> &[u8] {
-    let end = bytes.iter().position(|&byte| byte == b'\n');
+    let end = memchr(b'\n', bytes);
     &bytes[..end.unwrap_or(bytes.len())]
 }
 
@@ -105,7 +106,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(path: Arc<Path>, reader: Box<dyn Read + Send>, chunk: Option<usize>) -> Source {
+    pub(super) fn new(path: Arc<Path>, reader: Box<dyn Read + Send>, chunk: Option<usize>, hashes: Hashes) -> Source {
         Source {
             path,
             reader,
@@ -119,7 +120,7 @@ impl Source {
                 column: 1,
                 before: Vec::new(),
             },
-            hashes: Hashes::default(),
+            hashes,
         }
     }
 
@@ -229,7 +230,7 @@ impl Source {
             Ok(_) => (fresh.len(), false),
             Err(error) => (error.valid_up_to(), self.at_end || error.error_len().is_some()),
         };
-        if let Some(nul) = fresh[..valid].iter().position(|&byte| byte == 0) {
+        if let Some(nul) = memchr(0, &fresh[..valid]) {
             let error = self.error(from + nul - self.start, "the file holds a NUL byte");
             return Err(error.with_hint(
                 "PostgreSQL takes no NUL in SQL text; remove it, or write binary values as '\\x...'::bytea",
@@ -260,9 +261,9 @@ impl Source {
 }
 
 /// What tells two files apart.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct Fingerprint {
-    /// md5 of the bytes, as hexadecimal digits.
+    /// md5 of the bytes, as hexadecimal digits; empty where it was not taken.
     pub(super) checksum: String,
     /// SHA-256 of the text without byte-order mark and with `\n` line ends, as hexadecimal digits.
     pub(super) digest: String,
@@ -270,19 +271,45 @@ pub(super) struct Fingerprint {
     pub(super) length: u64,
 }
 
-#[derive(Clone, Default)]
+impl Fingerprint {
+    /// Whether another reading gave the same; it need not have taken the checksum.
+    pub(super) fn is_of_the_same(&self, other: &Fingerprint) -> bool {
+        self.digest == other.digest && self.length == other.length
+    }
+}
+
+#[derive(Clone)]
 pub(super) struct Hashes {
-    bytes: Md5,
+    /// None where nobody asks for the checksum, which takes longer than all else of a reading.
+    bytes: Option<Md5>,
     text: Sha256,
     length: u64,
     carriage_return: bool,
 }
 
 impl Hashes {
+    pub(super) fn with_checksum() -> Hashes {
+        Hashes {
+            bytes: Some(Md5::default()),
+            ..Hashes::without_checksum()
+        }
+    }
+
+    pub(super) fn without_checksum() -> Hashes {
+        Hashes {
+            bytes: None,
+            text: Sha256::default(),
+            length: 0,
+            carriage_return: false,
+        }
+    }
+
     pub(super) fn update(&mut self, bytes: &[u8]) {
         let mark = self.length == 0 && bytes.starts_with(b"\xef\xbb\xbf");
         self.length += bytes.len() as u64;
-        self.bytes.update(bytes);
+        if let Some(hash) = &mut self.bytes {
+            hash.update(bytes);
+        }
         let mut rest = if mark { &bytes[3..] } else { bytes };
         if self.carriage_return && !rest.is_empty() {
             self.carriage_return = false;
@@ -290,10 +317,7 @@ impl Hashes {
                 self.text.update(b"\r");
             }
         }
-        // `contains` is much faster than `position`, and most files hold none.
-        while rest.contains(&b'\r')
-            && let Some(found) = rest.iter().position(|&byte| byte == b'\r')
-        {
+        while let Some(found) = memchr(b'\r', rest) {
             self.text.update(&rest[..found]);
             rest = &rest[found + 1..];
             match rest.first() {
@@ -310,7 +334,7 @@ impl Hashes {
             self.text.update(b"\r");
         }
         Fingerprint {
-            checksum: hexadecimal(&self.bytes.finalize()),
+            checksum: self.bytes.map(|hash| hexadecimal(&hash.finalize())).unwrap_or_default(),
             digest: hexadecimal(&self.text.finalize()),
             length: self.length,
         }

@@ -1,5 +1,7 @@
 //! Splits a SQL file into statements as psql does, one at a time.
 
+use memchr::memchr;
+
 use super::command::{self, Command};
 use super::directive::{ALLOW, Allowance, NO_TRANSACTION, allow, directive};
 use super::source::{self, Place, Source};
@@ -238,7 +240,7 @@ impl Splitter {
                 break;
             }
             if rest.starts_with(b"--") {
-                match rest.iter().position(|&byte| byte == b'\n') {
+                match memchr(b'\n', rest) {
                     Some(end) => {
                         self.source.consume(position + end + 1);
                         break;
@@ -289,7 +291,7 @@ impl Splitter {
                         DataEnd::No => {}
                     }
                 }
-                let line = rest.iter().position(|&byte| byte == b'\n');
+                let line = memchr(b'\n', rest);
                 line_start = line.is_some();
                 position += line.map_or(rest.len(), |end| end + 1);
             }

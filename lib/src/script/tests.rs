@@ -27,7 +27,7 @@ fn open(content: impl AsRef<[u8]>) -> Result<Script> {
 /// The statements and COPY data of a text that is read in pieces of `chunk` bytes.
 fn read(content: &[u8], variables: &Variables, chunk: Option<usize>) -> Result<Vec<(Statement, Vec<u8>)>> {
     let reader = Box::new(std::io::Cursor::new(content.to_vec()));
-    let source = Source::new(Arc::from(Path::new("x.sql")), reader, chunk);
+    let source = Source::new(Arc::from(Path::new("x.sql")), reader, chunk, Hashes::with_checksum());
     let mut statements = Statements {
         splitter: Splitter::new(source),
         variables: Arc::new(variables.clone()),

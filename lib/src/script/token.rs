@@ -111,7 +111,7 @@ impl Input<'_> {
 
     fn find(&self, from: usize, wanted: u8) -> Option<usize> {
         let rest = self.bytes.get(from..)?;
-        let length = rest.iter().position(|&byte| byte == wanted)?;
+        let length = memchr::memchr(wanted, rest)?;
         Some(from + length)
     }
 

@@ -12,7 +12,7 @@ use pum::{Run, Server, ServerOptions, Target};
 /// The columns of a kind's query that are no attributes: the identity, and what ties annotations to the object.
 pub const NO_ATTRIBUTES: [&str; 4] = ["schema", "relation", "name", "address"];
 
-/// `PUM_TEST_SERVER` names the directory of the server programs to test with; without it Debian's 15.
+/// `PUM_TEST_SERVER` names the directory of the server programs to test with; without it the newest that is found.
 pub fn options() -> ServerOptions {
     ServerOptions {
         programs: std::env::var_os("PUM_TEST_SERVER").map(PathBuf::from),
