@@ -26,7 +26,7 @@ Paths in the file are relative to the file.";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ShowConfig {
-    /// The database of dump, restore, baseline, info and upgrade
+    /// The database of dump, restore, snapshot, baseline, info and upgrade
     #[arg(short = 'p', long, value_name = "DB")]
     pg_service: Option<String>,
 

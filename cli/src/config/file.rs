@@ -81,7 +81,7 @@ pub(super) struct File {
     /// A step of production is ended when it takes so many times as long as on the copy, and longer than 10 s.
     #[schemars(with = "Option<f64>")]
     pub(super) budget_factor: Option<Spanned<f64>>,
-    /// The database of dump, restore, baseline, info and upgrade: a service, a URI or a conninfo string.
+    /// The database of dump, restore, snapshot, baseline, info and upgrade: a service, a URI or a conninfo string.
     #[schemars(with = "Option<String>")]
     pub(super) pg_service: Option<Spanned<String>>,
     /// The databases of info, upgrade and test when there are many, instead of pg_service and pg_service_prod, and with
