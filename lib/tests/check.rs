@@ -348,6 +348,11 @@ fn restore(dump: &str, source: &Target) -> Target {
             .find(|line| line.starts_with("CREATE DATABASE "))
             .unwrap();
         script = script.replacen(line, &format!("create database {copy} template template0;"), 1);
+    } else {
+        // It takes half the time.
+        let create = format!("CREATE DATABASE {copy} WITH ");
+        assert!(script.contains(&create), "{script}");
+        script = script.replacen(&create, &format!("{create}STRATEGY = file_copy "), 1);
     }
     psql.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
     let output = psql.wait_with_output().unwrap();

@@ -153,19 +153,31 @@ fn is_allowed(expression: &str, allowed: &[&str]) -> bool {
     })
 }
 
+/// What `deny.toml` holds, where cargo-deny is not there too: licences, crates that are not to come back, and that all are of
+/// crates.io or of this repository, in a version that is named.
 #[test]
-fn every_dependency_has_a_licence_that_is_allowed() {
+fn every_dependency_is_of_a_licence_a_name_and_a_source_that_are_allowed() {
     let list = read("../deny.toml");
-    let list = list
-        .split_once("allow = [")
-        .and_then(|(_, rest)| rest.split_once(']'))
-        .unwrap()
-        .0;
-    let allowed: Vec<&str> = list.split(',').map(|name| name.trim().trim_matches('"')).collect();
+    let part = |begin: &str, end: &str| {
+        list.split_once(begin)
+            .and_then(|(_, rest)| rest.split_once(end))
+            .unwrap()
+            .0
+    };
+    let allowed: Vec<&str> = part("allow = [", "]")
+        .split(',')
+        .map(|name| name.trim().trim_matches('"'))
+        .collect();
     assert!(is_allowed("(MIT OR GPL-3.0) AND Zlib", &["MIT", "Zlib"]));
     assert!(!is_allowed("GPL-3.0", &allowed) && !is_allowed("MIT AND GPL-3.0", &allowed));
+    let denied: Vec<&str> = part("deny = [", "\n]")
+        .split("crate = \"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(denied.contains(&"tokio") && denied.len() > 1, "{denied:?}");
     let output = std::process::Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked"])
+        .args(["metadata", "--format-version", "1", "--locked", "--all-features"])
         .current_dir(here(".."))
         .output()
         .unwrap();
@@ -175,11 +187,24 @@ fn every_dependency_has_a_licence_that_is_allowed() {
     assert!(packages.len() > 50);
     let refused: Vec<String> = packages
         .iter()
-        .filter(|package| !is_allowed(package["license"].as_str().unwrap_or("none"), &allowed))
-        .map(|package| format!("{} {}", package["name"], package["license"]))
+        .filter(|package| {
+            let source = package["source"].as_str();
+            let ours = package["manifest_path"]
+                .as_str()
+                .is_some_and(|path| Path::new(path).starts_with(here("..").canonicalize().unwrap()));
+            let any_version = |dependency: &serde_json::Value| dependency["req"] == "*" && dependency["path"].is_null();
+            !is_allowed(package["license"].as_str().unwrap_or("none"), &allowed)
+                || denied.contains(&package["name"].as_str().unwrap())
+                || !source.map_or(ours, |source| source == CRATES_IO)
+                || (ours && package["dependencies"].as_array().unwrap().iter().any(any_version))
+        })
+        .map(|package| format!("{} {} {}", package["name"], package["license"], package["source"]))
         .collect();
     assert_eq!(refused, [""; 0]);
 }
+
+/// As cargo calls it, wherever it is fetched from.
+const CRATES_IO: &str = "registry+https://github.com/rust-lang/crates.io-index";
 
 /// The columns of a kind's query that are no identity, as a server names them.
 fn attributes(kind: &str) -> Vec<String> {
