@@ -95,6 +95,53 @@ fn a_dump_killed_at_any_moment_is_the_one_of_before_or_the_new_one() {
     assert!(at_work > 12, "only {at_work} were killed at work");
 }
 
+/// Before power can go: what a backup consists of is on the disk before it has its name, and its directory after.
+#[test]
+fn a_backup_is_flushed_to_the_disk_before_it_has_its_name() {
+    let source = filled("flushed");
+    for format in ["custom", "plain", "directory"] {
+        let place = Place::new();
+        let traced = place
+            .program("strace")
+            .args(["-f", "-y", "-o", "trace", "-e", "trace=fsync,rename,renameat,renameat2"])
+            .args([
+                env!("CARGO_BIN_EXE_pum"),
+                "dump",
+                "-F",
+                format,
+                "-p",
+                &source.name(),
+                "water.backup",
+            ])
+            .output();
+        let Ok(traced) = traced else {
+            assert!(std::env::var_os("CI").is_none(), "strace is not there");
+            println!("strace is not there: not tried");
+            return;
+        };
+        assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stderr));
+        let trace = fs::read_to_string(place.path("trace")).unwrap();
+        let calls: Vec<&str> = trace.lines().filter(|call| call.ends_with(" = 0")).collect();
+        let named = calls
+            .iter()
+            .position(|call| call.contains("rename") && call.ends_with("water.backup\") = 0"))
+            .unwrap_or_else(|| panic!("{format}: {trace}"));
+        let (before, after) = calls.split_at(named);
+        let flushed = |calls: &[&str], what: &str| {
+            let flushed = calls
+                .iter()
+                .filter(|call| call.contains("fsync(") && call.contains(what));
+            flushed.count()
+        };
+        // In a directory, its table of contents, the data of a table, and itself.
+        let wanted = if format == "directory" { 3 } else { 1 };
+        assert!(flushed(before, ".part") >= wanted, "{format}: {trace}");
+        let directory = place.path("").canonicalize().unwrap();
+        let directory = format!("<{}>)", text(&directory).trim_end_matches('/'));
+        assert!(flushed(after, &directory) > 0, "{format}: {trace}");
+    }
+}
+
 #[test]
 fn a_restore_killed_at_any_moment_is_whole_or_nothing() {
     let source = filled("restored");
