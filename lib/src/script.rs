@@ -53,7 +53,7 @@ impl Script {
     ///
     /// # Errors
     /// [`ErrorKind::Io`] when it cannot be read; [`ErrorKind::Usage`] with the place in the file when it is
-    /// not UTF-8, holds a NUL byte or a psql command, leaves a quote, comment, parenthesis or COPY data open,
+    /// not UTF-8, holds a NUL byte, a psql command or a statement of 1 GB, leaves a quote, comment, parenthesis or COPY data open,
     /// uses a variable that was not given or a lone `%` in a run with variables, or has an unknown header
     /// `-- pum: ...`.
     pub fn open(path: &Path, variables: &Variables) -> Result<Script> {

@@ -12,6 +12,9 @@ use super::secret;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::file::hexadecimal;
 
+/// The longest statement: a server ends the session at a message of 1 GiB, without a word why.
+pub(super) const LONGEST: usize = (1 << 30) - 1024;
+
 /// How much is read at once; it grows with the statement that does not fit.
 const CHUNK: usize = 64 * 1024;
 /// How much of a line before or after a statement is kept for messages.
@@ -103,6 +106,8 @@ pub(super) struct Source {
     at_end: bool,
     place: Place,
     hashes: Hashes,
+    /// The longest statement that is taken, in bytes: [`LONGEST`], or what a test can afford.
+    pub(super) longest: usize,
 }
 
 impl Source {
@@ -121,6 +126,7 @@ impl Source {
                 before: Vec::new(),
             },
             hashes,
+            longest: LONGEST,
         }
     }
 
@@ -158,6 +164,16 @@ impl Source {
     /// An error of the user's file at `offset` of [`Source::bytes`].
     pub(super) fn error(&self, offset: usize, message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Usage, message).at(self.location(offset))
+    }
+
+    /// Refuses a statement that begins at `begin` of [`Source::bytes`] and has `length` bytes, where no server takes it.
+    pub(super) fn refuse_the_longest(&self, begin: usize, length: usize) -> Result<()> {
+        if length <= self.longest {
+            return Ok(());
+        }
+        Err(self
+            .error(begin, "this statement is too long: PostgreSQL takes none of 1 GB")
+            .with_hint("make several statements of it; COPY ... FROM stdin takes any amount of data"))
     }
 
     /// The rest of the line after `offset`, for messages, or its first [`LINE_REST`] bytes.

@@ -87,7 +87,9 @@ impl Splitter {
             let (kind, end) = match token::step(bytes, position, self.source.at_end()) {
                 Step::Token(kind, end) => (kind, end),
                 Step::Incomplete => {
-                    if scan.begin.is_none() {
+                    if let Some(begin) = scan.begin {
+                        self.source.refuse_the_longest(begin, bytes.len() - begin)?;
+                    } else {
                         self.source.consume(position);
                         scan = Scan::default();
                     }
@@ -182,6 +184,7 @@ impl Splitter {
     fn piece(&mut self, scan: &Scan) -> Result<Piece> {
         let begin = scan.begin.unwrap_or(scan.end);
         let first = scan.first.unwrap_or(scan.end);
+        self.source.refuse_the_longest(begin, scan.end - begin)?;
         self.source.consume(begin);
         let place = self.source.place().clone();
         let length = scan.end - begin;

@@ -431,6 +431,49 @@ fn long_lines_do_not_pile_up() {
     assert!(location.text.len() <= 4096 && location.text.starts_with("select 'é';"));
 }
 
+#[test]
+fn a_statement_that_no_server_takes_is_refused_where_it_begins() {
+    let long = format!("select 1;\n  select '{}';\nselect 2;\n", "x".repeat(1_000));
+    for (text, longest, line) in [
+        (long.as_str(), 1_010, None),
+        (&long, 1_009, Some(2)),
+        // Found before the whole of it is in memory: nothing closes it.
+        (&long[..long.len() - 13], 100, Some(2)),
+        // A comment is no statement, whatever its length, and data of COPY are none.
+        (&format!("/* {} */ select 1", "x".repeat(1_000)), 100, None),
+        (
+            &format!("copy a from stdin;\n{}\\.\n", "data\n".repeat(1_000)),
+            100,
+            None,
+        ),
+    ] {
+        for chunk in [4, 100, 4096] {
+            let reader = Box::new(std::io::Cursor::new(text.to_owned().into_bytes()));
+            let mut source = Source::new(
+                Arc::from(Path::new("x.sql")),
+                reader,
+                Some(chunk),
+                Hashes::with_checksum(),
+            );
+            source.longest = longest;
+            let mut splitter = Splitter::new(source);
+            let outcome = loop {
+                match splitter.next() {
+                    Ok(Some(_)) => {}
+                    Ok(None) => break None,
+                    Err(error) => break Some(error),
+                }
+            };
+            let place = outcome.as_ref().and_then(|error| error.location());
+            assert_eq!(place.map(|place| place.line), line, "{longest}, {chunk}: {outcome:?}");
+            if let Some(error) = outcome.filter(|_| longest > 100 || chunk < 1000) {
+                assert!(error.message().contains("this statement is too long"), "{error}");
+                assert!(error.hint().unwrap().contains("COPY"), "{error:?}");
+            }
+        }
+    }
+}
+
 /// The byte that the location names.
 fn offset(text: &str, location: &Location) -> usize {
     let lines = text.split_inclusive('\n');
