@@ -10,15 +10,15 @@ const HEAD: &str = "| # | fault | what you get | shown by |";
 /// The sections of the page with faults, the letter of their numbers, and the last of them. The numbers are names for
 /// citing: what is written anew goes on from the last one, and none is given away again.
 const SECTIONS: [(&str, char, usize); 9] = [
-    ("Processes, servers and networks", 'A', 38),
-    ("What is in a delta", 'B', 45),
+    ("Processes, servers and networks", 'A', 39),
+    ("What is in a delta", 'B', 46),
     ("Files, versions and the upgrades table", 'C', 33),
     ("Configuration and service files", 'I', 4),
     ("The first row of the upgrades table", 'D', 7),
-    ("Backups", 'E', 23),
+    ("Backups", 'E', 24),
     ("Restores", 'F', 24),
     ("Rehearsals", 'G', 28),
-    ("Comparisons and reports", 'H', 22),
+    ("Comparisons and reports", 'H', 23),
 ];
 
 fn root() -> PathBuf {

@@ -313,3 +313,32 @@ fn what_reaches_the_servers_machine_is_told_before_it_runs() {
     assert!(!case.heard("delta_1.1.0_a.sql:3"));
     case.is_as_it_was("planned only");
 }
+
+#[test]
+fn a_file_before_or_after_all_deltas_that_fails_is_rolled_back_and_runs_again() {
+    let case = Case::new("around");
+    case.write("pre-all.sql", "create table public.b ();\nselect no_such;\n");
+    case.delta("create table public.a ();");
+    let error = case.upgrade().unwrap_err();
+    assert_eq!(error.location().unwrap().line, 2, "{error}");
+    holds(
+        &told(&error),
+        &[
+            "pre-all (sql) was rolled back",
+            "not applied: pre-all (sql), 1.1.0 a (delta sql)",
+        ],
+    );
+    case.is_as_it_was("before all");
+    case.write("pre-all.sql", "create table if not exists public.before ();\n");
+    case.write("post-all.sql", "create table public.b ();\nselect no_such;\n");
+    holds(
+        &told(&case.upgrade().unwrap_err()),
+        &["post-all (sql) was rolled back", "1.1.0 a (delta sql)"],
+    );
+    // The deltas stay.
+    assert_eq!(case.rows(), "1.1.0 a t done");
+    assert!(case.has("public.a") && !case.has("public.b"));
+    case.write("post-all.sql", "create table public.b ();\n");
+    assert_eq!(case.upgrade().unwrap(), ["pre-all (sql)", "post-all (sql)"]);
+    assert!(case.has("public.b"));
+}
