@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::ground::{Ground, Holds, Recorded, upgrade};
-use crate::proxy::{From, Point, Proxy, Seen};
+use crate::points::{commits, points};
+use crate::proxy::{Point, Proxy, Seen};
 use crate::scenario::{Scenario, Stage};
 
 /// What is done to a run.
@@ -31,7 +32,8 @@ pub enum Fault {
     ResetLate,
     /// The network is away for a second, and connections are refused meanwhile.
     Away,
-    /// The network stalls for a while, and breaks then.
+    /// The network stalls for a while, and breaks then. Before an answer of the server it swallows it: at a COMMIT's
+    /// CommandComplete pum hears nothing, and then of a reset, while all is committed.
     Stall,
     /// The network stalls for a while, and goes on.
     Pause,
@@ -101,6 +103,8 @@ pub struct Known {
     pub lawful: Vec<Lawful>,
     /// The points at which a run can be disturbed.
     pub points: Vec<Point>,
+    /// Those, and all others, at which it commits.
+    pub commits: Vec<Point>,
 }
 
 /// What came of a point.
@@ -151,6 +155,7 @@ impl Known {
             scenario,
             lawful,
             points: points(&seen),
+            commits: commits(&seen),
         }
     }
 
@@ -329,35 +334,6 @@ fn applied(claim: &str) -> usize {
             },
         )
         .sum()
-}
-
-/// The points of an undisturbed run. The session that only looks on is left out, because it comes when it likes. Of the
-/// sessions that only read before anything is begun, and of the answers but for the last one to each question, one in so
-/// many is taken.
-fn points(seen: &[Seen]) -> Vec<Point> {
-    let says = |connection: usize, what: &str| {
-        seen.iter()
-            .any(|seen| seen.connection == connection && seen.head.contains(what))
-    };
-    let mut points = Vec::new();
-    for (number, seen) in seen.iter().enumerate() {
-        if says(seen.connection, "pg_blocking_pids") {
-            continue;
-        }
-        let works = says(seen.connection, "pg_try_advisory_lock")
-            || says(seen.connection, "begin isolation level read committed");
-        let answer = seen.from == From::Server && seen.kind != b'Z';
-        if (!works && number % 10 != 0) || (answer && number % 5 != 0) {
-            continue;
-        }
-        points.extend([false, true].map(|passed| Point {
-            connection: seen.connection,
-            from: seen.from,
-            message: seen.message,
-            passed,
-        }));
-    }
-    points
 }
 
 /// The delta directory of a run, and its directory for temporary files.

@@ -2,7 +2,8 @@
 //! the network: afterwards the database holds what its table of upgrades says, pum has told the truth, nothing is left
 //! behind, and the next run comes to the same end as a run that nobody disturbed.
 //!
-//! `cargo test -p pum-cli --test faults` tries a sample, `PUM_FAULTS=full` thousands of points, `PUM_FAULTS=N` so many.
+//! `cargo test -p pum-cli --test faults` tries a sample, `PUM_FAULTS=full` thousands of points, `PUM_FAULTS=N` so many,
+//! `PUM_FAULTS=commit` hundreds of COMMITs only.
 //! What is printed after a failure tries that point alone: `PUM_FAULT='...' cargo test -p pum-cli --test faults`; the name
 //! of a fault, such as `SIGHUP`, only that.
 #![allow(
@@ -18,6 +19,7 @@ mod blockers;
 mod crowd;
 mod grid;
 mod ground;
+mod points;
 mod programs;
 mod proxy;
 mod scenario;
@@ -37,6 +39,8 @@ use scenario::{SCENARIOS, Scenario};
 const SAMPLE: usize = 36;
 /// How many the full form tries.
 const FULL: usize = 2_400;
+/// How many COMMITs are tried, where nothing else is.
+const COMMITS: usize = 600;
 const WORKERS: usize = 3;
 
 #[derive(Default)]
@@ -44,6 +48,19 @@ struct Count {
     points: usize,
     survived: usize,
     not_reached: usize,
+}
+
+impl Count {
+    fn add(&mut self, outcome: &Result<Outcome, String>) {
+        match outcome {
+            Ok(Outcome::NotReached) => self.not_reached += 1,
+            Ok(Outcome::Survived { .. }) => {
+                self.points += 1;
+                self.survived += 1;
+            }
+            Err(_) => self.points += 1,
+        }
+    }
 }
 
 #[test]
@@ -68,13 +85,21 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
         learning.into_iter().map(|learning| learning.join().unwrap()).collect()
     });
     println!("faults: learned in {:.0} s", begun.elapsed().as_secs_f64());
+    let asked = std::env::var("PUM_FAULTS");
+    let only_commits = asked.as_deref() == Ok("commit");
     let mut plan: Vec<(usize, Fault, Point)> = Vec::new();
     for (number, known) in known.iter().enumerate() {
-        println!("faults: {}: {} points", known.scenario.name, known.points.len());
+        println!(
+            "faults: {}: {} points, {} at a COMMIT",
+            known.scenario.name,
+            known.points.len(),
+            known.commits.len()
+        );
+        let points = if only_commits { &known.commits } else { &known.points };
         plan.extend(
             Fault::ALL
                 .iter()
-                .flat_map(|fault| known.points.iter().map(move |point| (number, *fault, *point))),
+                .flat_map(|fault| points.iter().map(move |point| (number, *fault, *point))),
         );
     }
     let all = plan.len();
@@ -86,8 +111,9 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
         hasher.finish()
     });
     // So many of each kind of fault.
-    let each = match std::env::var("PUM_FAULTS").as_deref() {
+    let each = match asked.as_deref() {
         Ok("full") => FULL,
+        Ok("commit") => COMMITS,
         Ok(number) => number.parse().unwrap(),
         Err(_) => SAMPLE,
     } / Fault::ALL.len();
@@ -109,6 +135,7 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
     let counts: Mutex<BTreeMap<Fault, Count>> = Mutex::default();
     let failures: Mutex<Vec<String>> = Mutex::default();
     let longest: Mutex<Duration> = Mutex::default();
+    let at_commits: Mutex<Count> = Mutex::default();
     std::thread::scope(|scope| {
         for ground in &mut grounds {
             scope.spawn(|| {
@@ -117,15 +144,14 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
                     let Some(point) = plan.get(number) else { break };
                     let database = format!("disturbed_{number}");
                     let outcome = known[point.0].try_out(ground, &database, point.2, point.1);
+                    if known[point.0].commits.contains(&point.2) {
+                        at_commits.lock().unwrap().add(&outcome);
+                    }
                     let mut counts = counts.lock().unwrap();
-                    let count = counts.entry(point.1).or_default();
+                    counts.entry(point.1).or_default().add(&outcome);
                     match outcome {
-                        Ok(Outcome::NotReached) => {
-                            count.not_reached += 1;
-                            continue;
-                        }
+                        Ok(Outcome::NotReached) => {}
                         Ok(Outcome::Survived { lingered }) => {
-                            count.survived += 1;
                             let mut longest = longest.lock().unwrap();
                             *longest = longest.max(lingered);
                         }
@@ -138,7 +164,6 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
                                 .push(format!("PUM_FAULT='{}': {what}", name(&known, point)));
                         }
                     }
-                    count.points += 1;
                 }
             });
         }
@@ -150,6 +175,11 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
             count.points, count.survived, count.not_reached
         );
     }
+    let at_commits = at_commits.into_inner().unwrap();
+    println!(
+        "faults: of these at a COMMIT: {} points, {} survived ({} not reached)",
+        at_commits.points, at_commits.survived, at_commits.not_reached
+    );
     let points: usize = counts.values().map(|count| count.points).sum();
     let survived: usize = counts.values().map(|count| count.survived).sum();
     println!(

@@ -41,6 +41,18 @@ pub struct Seen {
     pub head: String,
 }
 
+impl Seen {
+    /// The moment before it is passed on, or after.
+    pub fn point(&self, passed: bool) -> Point {
+        Point {
+            connection: self.connection,
+            from: self.from,
+            message: self.message,
+            passed,
+        }
+    }
+}
+
 /// What happens to the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Network {
