@@ -22,6 +22,7 @@ mod ground;
 mod points;
 mod programs;
 mod proxy;
+mod reused;
 mod scenario;
 
 use std::collections::BTreeMap;

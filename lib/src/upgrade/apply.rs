@@ -365,11 +365,15 @@ impl<'a> Application<'a> {
             .first()
             .map(|first| settings(connection, first))
             .unwrap_or_default();
+        let recorded = steps.iter().any(|prepared| prepared.step.delta().is_some());
+        let last_crash = if recorded { "null" } else { commit::LAST_CRASH };
         // Read write and read committed, whatever the role's or the database's defaults are.
         let begun = connection.batch(&format!(
-            "begin isolation level read committed, read write; {first}; {at_work}; select pg_catalog.txid_current(), {is_ours}"
+            "begin isolation level read committed, read write; {first}; {at_work}; \
+             select pg_catalog.txid_current(), {is_ours}, {last_crash}"
         ))?;
         let transaction = text(begun.value(0, 0));
+        let last_crash = begun.value(0, 2).map(str::to_owned);
         if begun.value(0, 1) != Some("t") {
             connection.rollback();
             return Err(Lock::lost());
@@ -413,7 +417,12 @@ impl<'a> Application<'a> {
             }
         }
         let last = &steps[steps.len() - 1];
-        self.commit(&Proof { transaction, row }, last)?;
+        let proof = Proof {
+            transaction,
+            row,
+            last_crash,
+        };
+        self.commit(&proof, last)?;
         if let Some(witness) = &mut self.witness {
             witness.transaction_ended()?;
         }

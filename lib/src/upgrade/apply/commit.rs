@@ -8,14 +8,29 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::history::{TableName, record};
 use crate::run::{Event, Run};
 
-/// Whether the transaction of a lost COMMIT is there: `None` while it is still in progress.
-fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run: &Run) -> Result<Option<bool>> {
+/// When the server's statistics began, which a crash sets anew. Read the same whatever the settings of the session are.
+pub(super) const LAST_CRASH: &str =
+    "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_stat_get_bgwriter_stat_reset_time()), 'hex')";
+
+/// What became of the transaction of a lost COMMIT.
+enum Outcome {
+    InProgress,
+    Committed,
+    RolledBack,
+    /// Its number is committed, and may be another's since a crash.
+    Untold,
+}
+
+fn outcome(connection: &mut Connection, table: &TableName, proof: &Proof, run: &Run) -> Result<Outcome> {
+    let since = if proof.row.is_none() { LAST_CRASH } else { "null" };
     // Asked before the row is looked for: what comes to its end in between is seen there.
     // A number that the server does not know yet was lost in a crash. A standby may not know it yet.
     let status = connection.query(
-        "select case when pg_is_in_recovery() then 'in progress' \
-         when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
-         then txid_status($1::text::int8) else 'aborted' end",
+        &format!(
+            "select case when pg_is_in_recovery() then 'in progress' \
+             when $1::text::int8 < txid_snapshot_xmax(txid_current_snapshot()) \
+             then txid_status($1::text::int8) else 'aborted' end, {since}"
+        ),
         &[Some(&proof.transaction)],
     )?;
     if let Some(row) = proof.row {
@@ -27,21 +42,29 @@ fn committed(connection: &mut Connection, table: &TableName, proof: &Proof, run:
             &[Some(&row.to_string()), Some(&run.id().to_string())],
         )?;
         if !there.is_empty() {
-            return Ok(Some(true));
+            return Ok(Outcome::Committed);
         }
     }
-    match status.value(0, 0) {
-        Some("in progress") => Ok(None),
+    Ok(match status.value(0, 0) {
+        Some("in progress") => Outcome::InProgress,
         // Without a row there is nothing better than the server's word.
-        Some("committed") if proof.row.is_none() => Ok(Some(true)),
-        _ => Ok(Some(false)),
-    }
+        Some("committed") if proof.row.is_none() => {
+            if status.value(0, 1) == proof.last_crash.as_deref() {
+                Outcome::Committed
+            } else {
+                Outcome::Untold
+            }
+        }
+        _ => Outcome::RolledBack,
+    })
 }
 
 /// What proves after a lost COMMIT whether it happened.
 pub(super) struct Proof {
     pub(super) transaction: String,
     pub(super) row: Option<i64>,
+    /// [`LAST_CRASH`] as it was in the transaction, where there is no row.
+    pub(super) last_crash: Option<String>,
 }
 
 impl Application<'_> {
@@ -60,6 +83,7 @@ impl Application<'_> {
         let proof = Proof {
             transaction,
             row: Some(row),
+            last_crash: None,
         };
         self.commit(&proof, prepared)
     }
@@ -82,7 +106,8 @@ impl Application<'_> {
     }
 
     /// The connection was lost in COMMIT. Only the row with our run's identity proves what happened: after a crash of
-    /// the server, transaction numbers are handed out again.
+    /// the server, transaction numbers are handed out again. Where there is no row, the number counts as long as the
+    /// server has not crashed.
     fn outcome_of_commit(&mut self, proof: &Proof, last: &Prepared, lost: Error) -> Result<()> {
         self.connection = None;
         self.run.emit(Event::Waiting(format!(
@@ -108,14 +133,35 @@ impl Application<'_> {
                 cancel.cancel();
             }
         });
+        let unknown = |lost: Error, why: &str, hint: String| {
+            lost.with_kind(ErrorKind::OutcomeUnknown)
+                .within(format_args!(
+                    "it is not known whether {} was committed: {why}",
+                    last.step
+                ))
+                .with_hint(hint)
+                .with_state(if proof.row.is_none() {
+                    format!(
+                        "{} is either wholly committed, or not at all; it is not recorded, and the next run runs it again",
+                        last.step
+                    )
+                } else if last.needs_no_transaction() {
+                    format!(
+                        "{} is done; only whether it is recorded as applied is not known",
+                        last.step
+                    )
+                } else {
+                    format!("{} is either wholly applied and recorded, or not at all", last.step)
+                })
+        };
         while Instant::now() < deadline {
             if let Ok(mut connection) = Connection::open(self.target, &asking)
-                && let Ok(committed) = committed(&mut connection, &self.options.table, proof, &self.run)
+                && let Ok(outcome) = outcome(&mut connection, &self.options.table, proof, &self.run)
             {
-                match committed {
+                match outcome {
                     // Whether the lock is lost too matters to the next step only, which asks.
-                    Some(true) => return Ok(()),
-                    Some(false) => {
+                    Outcome::Committed => return Ok(()),
+                    Outcome::RolledBack => {
                         let what = if last.needs_no_transaction() {
                             "is done and was not recorded as applied: the link broke before that"
                         } else {
@@ -125,32 +171,23 @@ impl Application<'_> {
                             .within(format_args!("{} {what}", last.step))
                             .with_hint("run pum again: it goes on from there"));
                     }
-                    None => {}
+                    Outcome::Untold => {
+                        return Err(unknown(
+                            lost,
+                            "the server crashed or is another since, and may have given the number of its transaction to \
+                             another one",
+                            "run pum again: it runs what is not recorded".to_owned(),
+                        ));
+                    }
+                    Outcome::InProgress => {}
                 }
             }
             std::thread::sleep(Duration::from_millis(250));
         }
-        Err(lost
-            .with_kind(ErrorKind::OutcomeUnknown)
-            .within(format_args!(
-                "it is not known whether {} was committed: the server cannot be asked",
-                last.step
-            ))
-            .with_hint(format!(
-                "when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"
-            ))
-            .with_state(if proof.row.is_none() {
-                format!(
-                    "{} is either wholly committed, or not at all; it is not recorded, and the next run runs it again",
-                    last.step
-                )
-            } else if last.needs_no_transaction() {
-                format!(
-                    "{} is done; only whether it is recorded as applied is not known",
-                    last.step
-                )
-            } else {
-                format!("{} is either wholly applied and recorded, or not at all", last.step)
-            }))
+        Err(unknown(
+            lost,
+            "the server cannot be asked",
+            format!("when the server is back, run pum again: it sees what is recorded. To look by hand: {question}"),
+        ))
     }
 }
