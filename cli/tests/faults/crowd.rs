@@ -4,7 +4,7 @@ use std::process::Child;
 use std::time::{Duration, Instant};
 
 use crate::ground::{Ground, upgrade};
-use crate::proxy::{From, Point, Proxy};
+use crate::proxy::{From, Proxy};
 use crate::scenario::{LONG, ONE_BY_ONE, Scenario};
 
 const RUNS: usize = 20;
@@ -18,12 +18,46 @@ fn rounds() -> usize {
     }
 }
 
-/// Starts them, every second one told to wait.
+/// What happens to a crowd, at random moments.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    /// The session that holds the lock is ended.
+    EndSession,
+    /// The run that holds the lock gets SIGKILL.
+    KillHolder,
+    /// Any run gets SIGKILL.
+    KillOne,
+}
+
+/// Random numbers (xorshift), the same for the same seed: `PUM_SEED`.
+struct Chance(u64);
+
+impl Chance {
+    fn new() -> Chance {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let seed = std::env::var("PUM_SEED").map_or_else(
+            |_| u64::from(now.unwrap().subsec_nanos()) + 1,
+            |seed| seed.parse().unwrap(),
+        );
+        println!("faults: twenty at once: PUM_SEED={seed}");
+        Chance(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// Starts them, every second one told to wait. Their sessions bear their numbers.
 fn start(ground: &Ground, database: &str, directory: &std::path::Path, temporary: &std::path::Path) -> Vec<Child> {
     let socket = ground.server.socket_directory().to_string_lossy().into_owned();
     (0..RUNS)
         .map(|number| {
             let mut command = upgrade(&socket, 5432, database, directory, temporary);
+            command.env("PGAPPNAME", number.to_string());
             if number % 2 == 1 {
                 command.args(["--wait", "50s"]);
             }
@@ -32,19 +66,38 @@ fn start(ground: &Ground, database: &str, directory: &std::path::Path, temporary
         .collect()
 }
 
-fn crowd(ground: &Ground, scenario: &Scenario, round: usize, kill: bool) {
+/// Deals a blow; how many runs that held the lock it killed.
+fn strike(ground: &Ground, database: &str, blow: Blow, children: &mut [Child], chance: &mut Chance) -> usize {
+    match blow {
+        Blow::EndSession => ground.terminate_holder(database),
+        Blow::KillOne => children[usize::try_from(chance.below(RUNS as u64)).unwrap()]
+            .kill()
+            .unwrap(),
+        Blow::KillHolder => {
+            while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+                if let Ok(number) = ground.holder(database).parse::<usize>() {
+                    children[number].kill().unwrap();
+                    return 1;
+                }
+            }
+        }
+    }
+    0
+}
+
+/// Twenty at once; returns how many of the runs that held the lock were killed.
+fn crowd(ground: &Ground, scenario: &Scenario, round: usize, blows: &[Blow], chance: &mut Chance) -> usize {
     let (deltas, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     scenario.write_all(deltas.path());
+    let kill = !blows.is_empty();
     let database = format!("crowd_{round}_{kill}");
     ground.create(&database);
     let mut children = start(ground, &database, deltas.path(), temporary.path());
     let begun = Instant::now();
-    if kill {
-        // Whoever holds the lock is among those that have a session in a transaction or at work; it is ended there.
-        std::thread::sleep(Duration::from_millis(120 * (round as u64 % 9 + 2)));
-        ground.terminate_holder(&database);
-        let victim = (round * 7 + 3) % RUNS;
-        children[victim].kill().unwrap();
+    let mut killed = 0;
+    for blow in blows {
+        std::thread::sleep(Duration::from_millis(50 + chance.below(500)));
+        killed += strike(ground, &database, *blow, &mut children, chance);
     }
     let mut applied = 0;
     for (number, child) in children.into_iter().enumerate() {
@@ -97,16 +150,25 @@ fn crowd(ground: &Ground, scenario: &Scenario, round: usize, kill: bool) {
         (sum * 50 * 300).to_string()
     );
     ground.drop(&database);
+    killed
 }
 
 #[test]
 fn of_twenty_runs_at_once_one_applies_and_the_others_wait_or_go() {
     let ground = Ground::new();
+    let mut chance = Chance::new();
+    let mut blows = [Blow::KillHolder, Blow::EndSession, Blow::KillOne, Blow::KillHolder];
+    let mut killed = 0;
     for round in 0..rounds() {
-        crowd(&ground, &ONE_BY_ONE, round, false);
-        crowd(&ground, &LONG, round, true);
+        crowd(&ground, &ONE_BY_ONE, round, &[], &mut chance);
+        killed += crowd(&ground, &LONG, round, &blows, &mut chance);
+        blows.rotate_left(1);
     }
-    println!("faults: twenty at once: {} rounds, {0} survived", 2 * rounds());
+    println!(
+        "faults: twenty at once: {} rounds, {0} survived; {killed} times the run that held the lock was killed",
+        2 * rounds()
+    );
+    assert!(killed > 0);
 }
 
 #[test]
@@ -127,12 +189,7 @@ fn a_run_whose_lock_is_lost_as_its_step_begins_leaves_the_step_to_the_run_that_h
         .iter()
         .find(|seen| seen.from == From::Client && seen.head.contains("pg_advisory_xact_lock_shared"))
         .unwrap();
-    let point = Point {
-        connection: begins.connection,
-        from: From::Client,
-        message: begins.message,
-        passed: false,
-    };
+    let point = begins.point(false);
     ground.drop("lost");
 
     ground.create("lost");

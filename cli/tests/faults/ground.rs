@@ -128,6 +128,17 @@ impl Ground {
         );
     }
 
+    /// The name that the session gave itself which holds pum's lock; nothing where none does.
+    pub fn holder(&self, database: &str) -> String {
+        self.value(
+            "postgres",
+            &format!(
+                "select max(application_name) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' \
+                 and granted and mode = 'ExclusiveLock' and datname = '{database}'"
+            ),
+        )
+    }
+
     /// The sessions of pum in a database.
     pub fn sessions(&self, database: &str) -> Vec<String> {
         let mut connection = open(&self.target("postgres"));
