@@ -12,6 +12,7 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use pum::{Error, ErrorKind, Event, Result, Run, ServerError};
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 pub(crate) use progress::Row;
 pub(crate) use text::{indented, json, line};
@@ -256,6 +257,8 @@ impl Terminal {
     /// There is no terminal, or it is interrupted.
     pub(crate) fn password(&self, name: &str) -> Result<String> {
         self.progress.clear();
+        // Before the question is there: what is typed at once would be seen else.
+        let _unseen = Unseen::begin();
         rpassword::prompt_password(format!("Password for {}: ", line(name))).map_err(|error| match error.kind() {
             io::ErrorKind::Interrupted => Error::new(ErrorKind::Cancelled, "cancelled"),
             _ => Error::new(ErrorKind::PasswordNeeded, format!("{} needs a password", line(name)))
@@ -266,6 +269,33 @@ impl Terminal {
     /// Removes the bar, if there is one.
     pub(crate) fn settle(&self) {
         self.progress.clear();
+    }
+}
+
+/// The terminal shows nothing of what is typed as long as the value lives.
+struct Unseen {
+    terminal: std::fs::File,
+    before: Termios,
+}
+
+impl Unseen {
+    fn begin() -> Option<Unseen> {
+        let terminal = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")
+            .ok()?;
+        let before = tcgetattr(&terminal).ok()?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&terminal, OptionalActions::Now, &unseen).ok()?;
+        Some(Unseen { terminal, before })
+    }
+}
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
     }
 }
 

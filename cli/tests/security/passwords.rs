@@ -4,6 +4,7 @@
 //! `PUM_SECRETS=full cargo test -p pum-cli --test security passwords -- --nocapture` looks through hundreds of runs.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -323,6 +324,47 @@ fn rehearsed(town: &Town, number: usize) -> usize {
     1
 }
 
+/// At the question, which waits for what is typed.
+fn prompted(town: &Town, number: usize, typed: &str, code: i32) -> usize {
+    let given = Given::new(town, number, Way::Passfile, "of nobody".to_owned());
+    fs::remove_file(given.place.path("passes")).unwrap();
+    let line = format!(
+        "{} info -W -t {TABLE} -d deltas -p '{}'",
+        env!("CARGO_BIN_EXE_pum"),
+        given.target("prod")
+    );
+    let mut child = given
+        .place
+        .program("script")
+        .args(["-qec", &line, "/dev/null"])
+        .env("TMPDIR", town.temporary.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let (mut shown, mut byte) = (Vec::new(), [0]);
+    while !shown.ends_with(b": ") && stdout.read(&mut byte).unwrap() > 0 {
+        shown.extend(byte);
+    }
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("{typed}\n").as_bytes()).unwrap();
+    stdout.read_to_end(&mut shown).unwrap();
+    let status = child.wait().unwrap();
+    let output = Output {
+        status,
+        stdout: shown,
+        stderr: Vec::new(),
+    };
+    given.look_through(&[&line], &output);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        status.code() == Some(code) && said.contains("Password for "),
+        "{status}: {said}"
+    );
+    1
+}
+
 #[test]
 fn hostile_passwords_are_nowhere_however_they_are_given() {
     let begun = Instant::now();
@@ -342,9 +384,11 @@ fn hostile_passwords_are_nowhere_however_they_are_given() {
     for number in 0..PASSWORDS.len() {
         if full || number == 0 {
             count += mistyped(&town, number);
+            count += prompted(&town, number, &password(number), 0);
         }
         if full {
             count += rehearsed(&town, number);
+            count += prompted(&town, number, &format!("{CANARY} wrong"), 6);
         }
     }
     let seen = watch.end();
