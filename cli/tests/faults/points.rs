@@ -50,14 +50,15 @@ pub fn commits(seen: &[Seen]) -> Vec<Point> {
     points
 }
 
-/// The client's COMMIT of the transaction in which it says this.
-pub fn commit_of(seen: &[Seen], text: &str) -> Option<Point> {
-    let said = |seen: &Seen, text: &str| seen.from == From::Client && seen.head.contains(text);
-    let at = seen.iter().position(|seen| said(seen, text))?;
+/// The client's COMMIT of the transaction in which it says this, and the server's answer, both before they are passed on.
+pub fn commit_of(seen: &[Seen], text: &str) -> Option<(Point, Point)> {
+    let at = seen
+        .iter()
+        .position(|seen| seen.from == From::Client && seen.head.contains(text))?;
     let mut after = seen[at..]
         .iter()
         .filter(|later| later.connection == seen[at].connection);
-    after
-        .find(|later| later.from == From::Client && later.head.starts_with("commit\0"))
-        .map(|commit| commit.point(false))
+    let commit = after.find(|later| later.from == From::Client && later.head.starts_with("commit\0"))?;
+    let answer = after.find(|later| later.from == From::Server && later.kind == b'C')?;
+    Some((commit.point(false), answer.point(false)))
 }

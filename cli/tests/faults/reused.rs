@@ -22,7 +22,7 @@ fn lose(ground: &mut Ground, database: &str, files: &[(&str, &str)], text: &str)
     ground.create(database);
     let noting = Proxy::start(ground.socket(), None);
     assert!(run(noting.port()).output().unwrap().status.success());
-    let point = commit_of(&noting.seen(), text).unwrap();
+    let (point, _) = commit_of(&noting.seen(), text).unwrap();
     ground.drop(database);
 
     ground.create(database);
@@ -94,6 +94,33 @@ fn a_number_that_is_handed_out_again_after_a_crash_is_no_proof_of_a_commit() {
     assert_eq!(code, Some(7), "{said}");
     assert!(
         said.contains("it is not known whether") && said.contains("the server crashed"),
+        "{said}"
+    );
+    lives(&ground);
+}
+
+/// As long as the server lives, the number of what is not recorded is proof enough.
+fn lives(ground: &Ground) {
+    let (deltas, temporary) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(deltas.path().join("delta_1.1.0_more.sql"), MORE).unwrap();
+    std::fs::write(deltas.path().join("post-all.sql"), AROUND).unwrap();
+    let run = |port: u16| upgrade("127.0.0.1", port, "lives", deltas.path(), temporary.path());
+    ground.create("lives");
+    let noting = Proxy::start(ground.socket(), None);
+    assert!(run(noting.port()).output().unwrap().status.success());
+    let (_, answer) = commit_of(&noting.seen(), "public.around").unwrap();
+    ground.drop("lives");
+
+    ground.create("lives");
+    let proxy = Proxy::start(ground.socket(), Some(answer));
+    let run = run(proxy.port()).spawn().unwrap();
+    let strike = proxy.strike(Duration::from_secs(60)).unwrap();
+    proxy.reset();
+    strike.go_on();
+    let output = run.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() && said.contains("lost in COMMIT of post-all"),
         "{said}"
     );
 }
