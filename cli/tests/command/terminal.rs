@@ -39,12 +39,18 @@ pub(crate) fn on_terminal(place: &Place, line: &str, typed: &[&str], environment
     )
 }
 
+/// Whether a terminal can be made; in CI it must be.
 pub(crate) fn has_script() -> bool {
-    Command::new("script")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok()
+    let started = Command::new("script").arg("--version").stdout(Stdio::null()).status();
+    if let Err(error) = &started {
+        let sentence =
+            format!("Nothing was looked at on a terminal: script cannot be started ({error}). Install util-linux.");
+        assert!(std::env::var_os("CI").is_none(), "{sentence}");
+        // Not by a macro, so that it is shown though the test passes.
+        let shown = std::io::stderr().write_all(format!("\n{sentence}\n\n").as_bytes());
+        shown.unwrap();
+    }
+    started.is_ok()
 }
 
 #[test]

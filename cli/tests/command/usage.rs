@@ -232,9 +232,7 @@ fn a_reader_that_goes_away_is_no_failure() {
 
 #[test]
 fn a_full_disk_is_a_failure() {
-    let Ok(full) = std::fs::OpenOptions::new().write(true).open("/dev/full") else {
-        return;
-    };
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let place = Place::new();
     let ended = place.command("config").stdout(full).output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
