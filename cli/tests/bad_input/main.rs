@@ -18,4 +18,5 @@ mod statement;
 mod support;
 mod table;
 mod terminal;
+mod writes;
 mod wrong_target;
