@@ -66,6 +66,11 @@ impl Fault {
         }
     }
 
+    /// Whether what is on the way is lost.
+    pub fn breaks_the_link(self) -> bool {
+        matches!(self, Fault::Reset | Fault::ResetLate | Fault::Away | Fault::Stall)
+    }
+
     fn kills(self) -> bool {
         matches!(self, Fault::Kill | Fault::KillAndAgain)
     }

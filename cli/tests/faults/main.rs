@@ -25,7 +25,7 @@ mod proxy;
 mod reused;
 mod scenario;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ use std::time::{Duration, Instant};
 
 use grid::{Fault, Known, Outcome};
 use ground::Ground;
-use proxy::Point;
+use proxy::{From, Point};
 use scenario::{SCENARIOS, Scenario};
 
 /// How many points a plain `cargo test` tries.
@@ -43,6 +43,9 @@ const FULL: usize = 2_400;
 /// How many COMMITs are tried, where nothing else is.
 const COMMITS: usize = 600;
 const WORKERS: usize = 3;
+
+/// A scenario, what happens, and where.
+type Planned = (usize, Fault, Point);
 
 #[derive(Default)]
 struct Count {
@@ -88,29 +91,30 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
     println!("faults: learned in {:.0} s", begun.elapsed().as_secs_f64());
     let asked = std::env::var("PUM_FAULTS");
     let only_commits = asked.as_deref() == Ok("commit");
-    let mut plan: Vec<(usize, Fault, Point)> = Vec::new();
-    for (number, known) in known.iter().enumerate() {
+    for known in &known {
         println!(
             "faults: {}: {} points, {} at a COMMIT",
             known.scenario.name,
             known.points.len(),
             known.commits.len()
         );
-        let points = if only_commits { &known.commits } else { &known.points };
-        plan.extend(
-            Fault::ALL
-                .iter()
-                .flat_map(|fault| points.iter().map(move |point| (number, *fault, *point))),
-        );
     }
+    let mut commits = spread(&known, |known| &known.commits);
+    let mut plan = if only_commits {
+        std::mem::take(&mut commits)
+    } else {
+        spread(&known, |known| &known.points)
+    };
     let all = plan.len();
-    // Always the same order, in which everything is spread.
-    plan.sort_by_key(|point| {
-        let mut hasher = DefaultHasher::new();
-        point.1.to_string().hash(&mut hasher);
-        format!("{point:?}").hash(&mut hasher);
-        hasher.finish()
-    });
+    if only.is_some() {
+        plan.extend(commits);
+    } else if asked.is_err() {
+        // One of each in the sample: where the link breaks, it is the answer that is lost.
+        let mut first = BTreeSet::new();
+        commits.retain(|point| (!point.1.breaks_the_link() || is_answer(point)) && first.insert(point.1));
+        commits.append(&mut plan);
+        plan = commits;
+    }
     // So many of each kind of fault.
     let each = match asked.as_deref() {
         Ok("full") => FULL,
@@ -132,6 +136,16 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
         *taken <= each
     });
     println!("faults: trying {} of {all}", plan.len());
+    let is_commit = |point: &Planned| known[point.0].commits.contains(&point.2);
+    let swallowed = plan
+        .iter()
+        .filter(|point| is_commit(point) && is_answer(point) && point.1.breaks_the_link());
+    let (silent, reset): (Vec<&Planned>, Vec<&Planned>) = swallowed.partition(|point| point.1 == Fault::Stall);
+    println!(
+        "faults: the answer to a COMMIT is swallowed by a reset {} times, by a link that is silent before {} times",
+        reset.len(),
+        silent.len()
+    );
     let next = AtomicUsize::new(0);
     let counts: Mutex<BTreeMap<Fault, Count>> = Mutex::default();
     let failures: Mutex<Vec<String>> = Mutex::default();
@@ -145,7 +159,7 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
                     let Some(point) = plan.get(number) else { break };
                     let database = format!("disturbed_{number}");
                     let outcome = known[point.0].try_out(ground, &database, point.2, point.1);
-                    if known[point.0].commits.contains(&point.2) {
+                    if is_commit(point) {
                         at_commits.lock().unwrap().add(&outcome);
                     }
                     let mut counts = counts.lock().unwrap();
@@ -200,8 +214,30 @@ fn hang_ups_are_ignored() -> bool {
     mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1)
 }
 
+/// Every fault at every one of these points, always in the same order, in which everything is spread.
+fn spread(known: &[Known], points: impl Fn(&Known) -> &[Point]) -> Vec<Planned> {
+    let mut plan: Vec<Planned> = Vec::new();
+    for (number, known) in known.iter().enumerate() {
+        for fault in Fault::ALL {
+            plan.extend(points(known).iter().map(|point| (number, fault, *point)));
+        }
+    }
+    plan.sort_by_key(|point| {
+        let mut hasher = DefaultHasher::new();
+        point.1.to_string().hash(&mut hasher);
+        format!("{point:?}").hash(&mut hasher);
+        hasher.finish()
+    });
+    plan
+}
+
+/// Whether it is a message of the server that does not arrive where the link breaks.
+fn is_answer((_, _, point): &Planned) -> bool {
+    point.from == From::Server && !point.passed
+}
+
 /// What a point is called, to try it alone.
-fn name(known: &[Known], (scenario, fault, point): &(usize, Fault, Point)) -> String {
+fn name(known: &[Known], (scenario, fault, point): &Planned) -> String {
     let moment = if point.passed { "after" } else { "before" };
     format!(
         "{}: {fault} {moment} {:?} {}.{}",
