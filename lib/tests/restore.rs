@@ -28,6 +28,53 @@ fn a_database_is_created_and_dropped_when_the_restore_fails() {
 }
 
 #[test]
+fn an_empty_database_that_is_to_be_created_is_told_with_two_ways_on() {
+    let place = directory();
+    let file = place.path().join("a.dump");
+    dump_to(&file, Format::Custom);
+    // What a restore leaves that was killed when it had created the database.
+    let target = support::database("left empty");
+    let name = one(&target, "select quote_ident(current_database())");
+    let options = RestoreOptions {
+        create: true,
+        ..RestoreOptions::default()
+    };
+    let told = |error: pum::Error| format!("{error} | {} | {}", error.hint().unwrap(), error.state().unwrap());
+    let server = support::server().target("postgres");
+    let alone = || {
+        let others = format!(
+            "select count(*) from pg_stat_activity where datname = '{}'",
+            name.trim_matches('"')
+        );
+        wait_for("nobody is connected", || one(&server, &others) == "0");
+    };
+    alone();
+    let at_work = pum::Connection::open(&target, &Run::new()).unwrap();
+    let error = told(restore(&file, &target, &options, &Run::new()).unwrap_err());
+    assert!(error.contains("exists already and is empty"), "{error}");
+    assert!(
+        error.contains("1 other sessions are connected to it, perhaps another restore"),
+        "{error}"
+    );
+    drop(at_work);
+    alone();
+    let error = told(restore(&file, &target, &options, &Run::new()).unwrap_err());
+    assert!(error.contains("exists already and is empty"), "{error}");
+    assert!(
+        error.contains(&format!("DROP DATABASE {name} and restore again")),
+        "{error}"
+    );
+    assert!(error.contains("nothing was changed in any database"), "{error}");
+    // Both ways lead on.
+    restore(&file, &target, &RestoreOptions::default(), &Run::new()).unwrap();
+    assert_eq!(contents(&target), contents(source()));
+    alone();
+    execute(&server, &format!("drop database {name}"));
+    restore(&file, &target, &options, &Run::new()).unwrap();
+    assert_eq!(contents(&target), contents(source()));
+}
+
+#[test]
 fn a_database_with_objects_is_refused_and_left_alone() {
     let place = directory();
     let file = place.path().join("a.dump");

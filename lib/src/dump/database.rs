@@ -32,15 +32,67 @@ pub(super) fn maintenance(target: &Target, run: &Run) -> Result<Connection> {
     })
 }
 
-pub(super) fn refuse_existing(connection: &mut Connection, name: &str) -> Result<()> {
-    let found = connection.query("select from pg_database where datname = $1::text", &[Some(name)])?;
-    if found.is_empty() {
+/// # Errors
+/// The database is there. Where it is an empty one, as a restore that was killed leaves it, the error says so.
+pub(super) fn refuse_existing(connection: &mut Connection, target: &Target, name: &str, run: &Run) -> Result<()> {
+    let found = connection.query(
+        "select pg_get_userbyid(datdba)::text, pg_has_role(datdba, 'usage')::text, \
+         (select count(*) from pg_stat_activity a where a.datid = d.oid and a.backend_type = 'client backend')::text \
+         from pg_database d where datname = $1::text",
+        &[Some(name)],
+    )?;
+    let Some(row) = found.iter().next() else { return Ok(()) };
+    let empty = Connection::open(target, run)
+        .and_then(|mut inside| holds_user_objects(&mut inside))
+        .is_ok_and(|holds| !holds);
+    let refuse = |what: &str, hint: String| {
+        let message = format!("the database \"{name}\" exists already{what}");
+        Err(Error::new(ErrorKind::Refused, message).with_hint(hint))
+    };
+    if !empty {
+        let hint = "leave out the option that creates it to restore into it, or name another";
+        return refuse("", hint.to_owned());
+    }
+    if row.text(2) != "0" {
+        let hint = format!(
+            "{} other sessions are connected to it, perhaps another restore at work: wait for its end, or name another database",
+            row.text(2)
+        );
+        return refuse(" and is empty", hint);
+    }
+    let who = match row.text(1) {
+        "true" => String::new(),
+        _ => format!(" as its owner, {}", row.text(0)),
+    };
+    refuse(
+        " and is empty",
+        format!(
+            "a restore that was killed leaves it so: leave out the option that creates it to restore into it as it is; or run \
+             DROP DATABASE {}{who} and restore again, to have it with the encoding and the settings of the dumped one",
+            quote_identifier(name)
+        ),
+    )
+}
+
+/// Refuses what the role lacks an attribute for, before anything is made.
+pub(super) fn refuse_without_right(connection: &mut Connection, right: &str, purpose: &str) -> Result<()> {
+    let rights = connection.query(
+        "select (rolsuper or case $1::text when 'CREATEDB' then rolcreatedb else rolcreaterole end)::text, current_user::text \
+         from pg_roles where rolname = current_user",
+        &[Some(right)],
+    )?;
+    if rights.value(0, 0) == Some("true") {
         return Ok(());
     }
-    Err(
-        Error::new(ErrorKind::Refused, format!("the database \"{name}\" exists already"))
-            .with_hint("leave out the option that creates it to restore into it, or name another"),
+    let role = rights.value(0, 1).unwrap_or_default();
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!("the role \"{role}\" lacks the right {right} and cannot {purpose}"),
     )
+    .with_hint(format!(
+        "let who may run: ALTER ROLE {} {right}",
+        quote_identifier(role)
+    )))
 }
 
 /// Creates it with the encoding and the locale of the database that was dumped, as far as this system has them.
@@ -146,6 +198,8 @@ pub(super) fn provide(
         list(&missing)
     );
     if options.create_roles {
+        let purpose = format!("create the roles of the dump that are missing: {}", list(&missing));
+        refuse_without_right(connection, "CREATEROLE", &purpose)?;
         connection.execute(&create())?;
         run.emit(Event::Message(format!(
             "created the roles {}, which cannot log in",

@@ -147,7 +147,9 @@ pub(crate) fn restore_stage(
     }
     let contents = Contents::read(&archive, pg_restore.as_deref(), options, run).map_err(untouched)?;
     if options.create {
-        database::refuse_existing(&mut connection, &name).map_err(untouched)?;
+        database::refuse_existing(&mut connection, target, &name, run).map_err(untouched)?;
+        database::refuse_without_right(&mut connection, "CREATEDB", &format!("create the database \"{name}\""))
+            .map_err(untouched)?;
     } else {
         database::look_at_database(&mut connection, &name, options, run).map_err(untouched)?;
     }
