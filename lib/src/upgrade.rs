@@ -19,7 +19,7 @@ use crate::connection::Connection;
 use crate::delta::{Delta, Deltas, Language, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::record::Record;
-use crate::history::{BASELINE, Entry, History, TableName, create_table, state};
+use crate::history::{BASELINE, Entry, History, TableName, create_table, refuse_unwritable, state};
 use crate::python::find_python;
 use crate::run::{Event, Run};
 use crate::script::{Script, Variables, file_digests, same_content};
@@ -416,6 +416,7 @@ fn due(
     }
     if !steps.is_empty() {
         refuse_read_only(lock.connection(), target)?;
+        refuse_unwritable(lock.connection(), &options.table)?;
         if lock.connection().server_encoding() == "SQL_ASCII" {
             run.emit(Event::Warning(format!(
                 "the encoding of {target} is SQL_ASCII, which checks nothing: what the deltas hold is stored as UTF-8"

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 mod injection;
+mod least_copies;
 mod passwords;
 mod privileges;
 mod secrets;

@@ -26,15 +26,23 @@ pub(super) fn explain(error: Error, ended: &Ended, path: &Path, connection: &mut
             "select string_agg(c.oid::regclass::text, ', ' order by n.nspname, c.relname) from pg_class c
              join pg_namespace n on n.oid = c.relnamespace
              where c.relkind in ('r', 'p', 'S', 'm', 'v') and n.nspname not like 'pg\\_%'
-               and n.nspname <> 'information_schema' and not has_table_privilege(c.oid, 'SELECT')",
+               and n.nspname <> 'information_schema' and not has_table_privilege(c.oid, 'SELECT')
+             union all
+             select string_agg('in the schema ' || quote_ident(n.nspname), ', ' order by n.nspname) from pg_namespace n
+             where not has_schema_privilege(n.oid, 'USAGE') and n.nspname not like 'pg\\_%'
+               and exists (select from pg_class c where c.relnamespace = n.oid)",
             &[],
         );
-        let names = tables.ok().and_then(|rows| rows.value(0, 0).map(str::to_owned));
-        return match names {
-            Some(names) => error.with_hint(format!(
-                "dump as a role that may read everything; this one may not read {names}"
+        let names: Vec<String> = tables
+            .map(|rows| rows.iter().filter_map(|row| row.value(0).map(str::to_owned)).collect())
+            .unwrap_or_default();
+        return match names.as_slice() {
+            [] => error.with_hint("dump as a role that may read everything"),
+            names => error.with_hint(format!(
+                "dump as a role that may read everything (a member of pg_read_all_data since PostgreSQL 14); this one may \
+                 not read {}",
+                names.join(", ")
             )),
-            None => error.with_hint("dump as a role that may read everything"),
         };
     }
     if ended.complained_of("row-level security") {

@@ -188,6 +188,10 @@ impl Load {
                  function names something without its schema. Name the schema there, or give the function its own path \
                  (ALTER FUNCTION ... SET search_path), and dump again",
             ),
+            "not permitted" if error.message().contains("permission denied for database") => error.with_hint(
+                "a schema can be made by who owns the database or has CREATE on it: let its owner run GRANT CREATE ON DATABASE \
+                 ... TO ..., or restore as that owner",
+            ),
             _ => error.with_hint("mend what the server names, or pass over errors (-x) to see all of them"),
         }
     }

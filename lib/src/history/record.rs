@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use super::shape::let_owner_grant;
 use super::{Entry, TableName, state};
 use crate::connection::Connection;
 use crate::delta::{Delta, Version};
@@ -66,7 +67,7 @@ impl<'a> Record<'a> {
                 Some(self.state),
                 self.rehearsal,
             ],
-        ).map_err(|error| recording(error, table))?;
+        ).map_err(|error| recording(error, connection, table))?;
         rows.value(0, 0).and_then(|id| id.parse().ok()).ok_or_else(|| {
             Error::new(
                 ErrorKind::Refused,
@@ -77,14 +78,18 @@ impl<'a> Record<'a> {
     }
 }
 
-fn recording(error: Error, table: &TableName) -> Error {
+fn recording(error: Error, connection: &Connection, table: &TableName) -> Error {
     match error.sqlstate() {
-        Some("42501") => error.within(format_args!("the upgrades table {table} cannot be written")).with_hint(format!(
-            "let its owner run, for this user: GRANT SELECT, INSERT, UPDATE ON {} TO ...; GRANT USAGE ON ALL SEQUENCES \
-             IN SCHEMA {} TO ...",
-            table.quoted(),
-            crate::quote_identifier(&table.schema)
-        )),
+        Some("42501") => {
+            let user = connection.parameter("user").unwrap_or_default();
+            let privileges = [
+                format!("SELECT, INSERT, UPDATE ON {}", table.quoted()),
+                format!("USAGE ON ALL SEQUENCES IN SCHEMA {}", crate::quote_identifier(&table.schema)),
+            ];
+            error
+                .within(format_args!("the upgrades table {table} cannot be written"))
+                .with_hint(let_owner_grant(&privileges, &user))
+        }
         // A copy by template whose server crashed, or a table that was loaded by hand.
         Some("23505") => error.within(format_args!("the upgrades table {table} cannot be written")).with_hint(format!(
             "its sequence is behind its rows: SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({}, 'id'), \

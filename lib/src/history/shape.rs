@@ -81,6 +81,48 @@ pub(super) fn has_own_columns(columns: &[Column]) -> bool {
         .all(|(name, ..)| columns.iter().any(|column| column.name == *name))
 }
 
+/// What the owner of a table has to run who lets a user have some privileges, each as `INSERT ON water.info`.
+pub(super) fn let_owner_grant(privileges: &[impl AsRef<str>], user: &str) -> String {
+    let user = quote_identifier(user);
+    let grants: Vec<String> = privileges
+        .iter()
+        .map(|privilege| format!("GRANT {} TO {user}", privilege.as_ref()))
+        .collect();
+    format!("let its owner run: {}", grants.join("; "))
+}
+
+/// Makes sure that the user may write rows and complete them, before a delta runs whose record could not be completed: one
+/// that is not in a transaction would stay.
+///
+/// # Errors
+/// A privilege is missing; the error names it.
+pub(crate) fn refuse_unwritable(connection: &mut Connection, table: &TableName) -> Result<()> {
+    let rows = connection.query(
+        "with t as ( \
+             select c.oid, case when a.attidentity = '' then pg_get_serial_sequence($1::text, 'id')::regclass end as ids \
+             from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' where c.oid = $1::text::regclass \
+         ) \
+         select wanted || ' ON ' || $1::text from t, unnest(array['INSERT', 'UPDATE']) wanted \
+         where not has_any_column_privilege(t.oid, wanted) \
+         union all \
+         select 'USAGE ON SEQUENCE ' || ids::text from t where not has_sequence_privilege(ids, 'USAGE, UPDATE')",
+        &[Some(&table.quoted())],
+    )?;
+    let lacking: Vec<&str> = rows.iter().map(|row| row.text(0)).collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    let user = connection.parameter("user").unwrap_or_default();
+    Err(Error::new(
+        ErrorKind::Refused,
+        format!(
+            "the upgrades table {table} cannot be written: the user {user} lacks {}",
+            lacking.join(", ")
+        ),
+    )
+    .with_hint(let_owner_grant(&lacking, &user)))
+}
+
 /// The columns of the table, `None` when there is no such relation.
 pub(super) fn columns(connection: &mut Connection, table: &TableName) -> Result<Option<Vec<Column>>> {
     let rows = connection.query(
@@ -108,19 +150,22 @@ pub(super) fn columns(connection: &mut Connection, table: &TableName) -> Result<
         )
         .with_hint("give another name with -t"));
     }
-    if row.text(4) != "true" || row.text(5) != "true" {
+    let wanted = [
+        (4, format!("USAGE ON SCHEMA {}", quote_identifier(&table.schema))),
+        (5, format!("SELECT ON {}", table.quoted())),
+    ];
+    let lacking: Vec<&String> = wanted
+        .iter()
+        .filter(|(column, _)| row.text(*column) != "true")
+        .map(|(_, privilege)| privilege)
+        .collect();
+    if !lacking.is_empty() {
         let user = connection.parameter("user").unwrap_or_default();
         return Err(Error::new(
             ErrorKind::Refused,
             format!("the upgrades table {table} is there, and the user {user} may not read it"),
         )
-        .with_hint(format!(
-            "let its owner run: GRANT USAGE ON SCHEMA {} TO {}; GRANT SELECT, INSERT, UPDATE, DELETE ON {} TO {}",
-            quote_identifier(&table.schema),
-            quote_identifier(&user),
-            table.quoted(),
-            quote_identifier(&user)
-        )));
+        .with_hint(let_owner_grant(&lacking, &user)));
     }
     let rows = connection.query(
         "select a.attname::text, format_type(a.atttypid, a.atttypmod), \

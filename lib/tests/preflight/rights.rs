@@ -25,12 +25,17 @@ fn a_role_that_cannot_record_is_told() {
              water_sys.upgrades_id_seq"
         )
     );
-    // The server says it in its own words, and nothing is done before.
+    // The upgrade says it itself, and nothing is done before.
     assert!(found.refusal().is_none());
     // It is true, and the advice helps.
     scene.delta("delta_1.1.0_pipe.sql", "select 1");
     let refused = pum::upgrade(&plain, &scene.upgrade(), None, &Run::new()).unwrap_err();
-    assert_eq!(refused.sqlstate(), Some("42501"), "{refused}");
+    assert_eq!(refused.kind(), pum::ErrorKind::Refused, "{refused}");
+    assert_eq!(refused.state(), Some("nothing was changed"));
+    for lacking in ["INSERT ON", "UPDATE ON", "USAGE ON SEQUENCE water_sys.upgrades_id_seq"] {
+        assert!(refused.message().contains(lacking), "{refused}");
+        assert!(refused.hint().unwrap().contains(lacking), "{refused:?}");
+    }
     scene.execute(concern.advice.strip_prefix("let the owner run: ").unwrap());
     assert_eq!(codes(&scene.look_at(&plain, &options)), Vec::<&str>::new());
     pum::upgrade(&plain, &scene.upgrade(), None, &Run::new()).unwrap();

@@ -268,7 +268,14 @@ fn hold(production: &mut Connection, flow: &Flow<'_>) -> Result<Vec<Relation>> {
     } else {
         production
             .execute(&format!("lock table {} in access share mode", names.join(", ")))
-            .map_err(|error| error.within("production's large tables cannot be read"))?;
+            .map_err(|error| {
+                let denied = error.sqlstate() == Some("42501");
+                let error = error.within("production's large tables cannot be read");
+                match denied {
+                    true => error.with_hint("rehearse as a role that may read everything, as for a dump"),
+                    false => error,
+                }
+            })?;
     }
     Ok(relations)
 }
