@@ -13,6 +13,7 @@ use std::path::Path;
 
 use clap::Parser;
 use pum::{Error, ErrorKind, Result};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use command::{Command, Pum};
 use config::Config;
@@ -60,6 +61,7 @@ pub fn main(words: impl IntoIterator<Item = OsString>) -> u8 {
 /// The same for a process that is not the command but Python's: `itself` are the words that start the command in a process of
 /// its own, the first of them Python, which runs Python deltas too.
 pub fn main_as(itself: Option<Vec<OsString>>, words: impl IntoIterator<Item = OsString>) -> u8 {
+    leave_no_core();
     let pum = match Pum::try_parse_from(arguments::spelled_out(words)) {
         Ok(pum) => pum,
         Err(answer) => return parsing_ended(&answer),
@@ -78,6 +80,20 @@ pub fn main_as(itself: Option<Vec<OsString>>, words: impl IntoIterator<Item = Os
             Err(error) => ended(&terminal, Err(error)),
         },
     }
+}
+
+/// A core file holds the memory, and with it passwords. What pum starts inherits the limit; whoever looks for a fault can
+/// raise it again with `prlimit`.
+fn leave_no_core() {
+    let limit = getrlimit(Resource::Core);
+    // The system refuses no lower one.
+    let _ = setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            ..limit
+        },
+    );
 }
 
 /// What `pum config` shows of a file, as text and as JSON, with the variables read as for a delta: for those who try what

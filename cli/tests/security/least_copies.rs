@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use crate::privileges::{
-    ALTERS_PIPE, Grant, READS_ALL, READS_TABLE, WRITES_TABLE, execute, needs, needs_in, role, role_on, town,
+    ALTERS_PIPE, Grant, READS_ALL, READS_TABLE, WRITES_TABLE, execute, needs_in, role, role_on, town,
 };
 use crate::support::{Ended, Place, TABLE, database, sql, start};
 

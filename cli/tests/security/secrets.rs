@@ -405,3 +405,59 @@ fn a_password_is_nowhere_and_what_is_written_is_private() {
     town.run(&["check", "-p1", "water_prod", "-p2", "water_fresh", "-o", "report.html"]);
     assert_eq!(mode(&town.place.path("report.html")), 0o644);
 }
+
+/// The soft limit for core files that a process has.
+fn core_limit(process: &str) -> Option<String> {
+    let limits = fs::read_to_string(format!("/proc/{process}/limits")).ok()?;
+    let line = limits.lines().find(|line| line.starts_with("Max core file size"))?;
+    line.split_whitespace().nth(4).map(str::to_owned)
+}
+
+/// The processes that another one has started, with their names.
+fn children(parent: u32) -> Vec<(String, String)> {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let found = processes.filter_map(|entry| {
+        let number = entry.file_name().into_string().ok()?;
+        let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+        let (before, after) = stat.rsplit_once(") ")?;
+        let of = after.split(' ').nth(1)?.parse::<u32>().ok()?;
+        (of == parent).then(|| (number, before.split_once('(').unwrap_or_default().1.to_owned()))
+    });
+    found.collect()
+}
+
+#[test]
+fn neither_pum_nor_what_it_starts_leaves_a_core() {
+    let target = crate::support::database("cores");
+    let mut holder = pum::Connection::open(&target, &pum::Run::new()).unwrap();
+    holder
+        .execute("create table public.held (); begin; lock table public.held")
+        .unwrap();
+    let place = Place::new();
+    // As where cores are wanted, if the system lets us.
+    let mut pum = place
+        .program("sh")
+        .args([
+            "-c",
+            "ulimit -Sc \"$(ulimit -Hc)\"; ulimit -Sc > before; exec \"$@\"",
+            "sh",
+        ])
+        .args([env!("CARGO_BIN_EXE_pum"), "dump", "-p", &target.name(), "held.backup"])
+        .spawn()
+        .unwrap();
+    let begun = std::time::Instant::now();
+    // pg_dump waits for the table.
+    let dump = loop {
+        let started = children(pum.id());
+        if let Some((number, _)) = started.iter().find(|(_, name)| name == "pg_dump") {
+            break number.clone();
+        }
+        assert!(begun.elapsed().as_secs() < 30, "{started:?}");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let limits = [core_limit(&pum.id().to_string()), core_limit(&dump)];
+    holder.execute("commit").unwrap();
+    assert!(pum.wait().unwrap().success());
+    println!("before: {}", fs::read_to_string(place.path("before")).unwrap());
+    assert_eq!(limits, [Some("0".to_owned()), Some("0".to_owned())]);
+}
