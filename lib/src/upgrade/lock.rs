@@ -130,15 +130,7 @@ impl Lock {
     /// An expression that is true in any session while the lock is ours. Who says first that he is at work, and asks then,
     /// cannot be overlooked by a run that took the lock when this session was lost.
     pub(super) fn is_ours(&self) -> String {
-        let (class, object) = halves(self.key);
-        let own = format!("{}::pg_catalog.int4", self.process);
-        format!(
-            "exists (select from pg_catalog.pg_locks l where l.pid operator(pg_catalog.=) {own} and l.granted \
-             and l.locktype operator(pg_catalog.=) 'advisory'::pg_catalog.text \
-             and l.mode operator(pg_catalog.=) 'ExclusiveLock'::pg_catalog.text \
-             and l.classid operator(pg_catalog.=) '{class}'::pg_catalog.oid \
-             and l.objid operator(pg_catalog.=) '{object}'::pg_catalog.oid)"
-        )
+        held(self.key, &format!("{}::pg_catalog.int4", self.process), "ExclusiveLock")
     }
 
     /// What is to be said when it is not.
@@ -187,9 +179,75 @@ pub(super) fn at_work_in_transaction(table: &TableName) -> String {
     format!("select pg_catalog.pg_advisory_xact_lock_shared({})", work_key(table))
 }
 
-/// The same for a session without a transaction around its work, and the end of it.
-pub(super) fn at_work(table: &TableName) -> [String; 2] {
-    ["lock", "unlock"].map(|what| format!("select pg_catalog.pg_advisory_{what}_shared({})", work_key(table)))
+/// How a session without a transaction around its work says that it is at work. A script can take its word back, by
+/// `DISCARD ALL` or `pg_advisory_unlock_all()`.
+pub(super) struct AtWork {
+    lock: String,
+    unlock: String,
+    said: String,
+    ours: String,
+    settings: String,
+}
+
+impl AtWork {
+    /// For a session that has these settings, under this lock.
+    pub(super) fn new(table: &TableName, lock: &Lock, settings: String) -> AtWork {
+        let key = work_key(table);
+        let said = held(key, "pg_catalog.pg_backend_pid()", "ShareLock");
+        AtWork {
+            lock: format!("select pg_catalog.pg_advisory_lock_shared({key})"),
+            unlock: format!("select pg_catalog.pg_advisory_unlock_shared({key}) where {said}"),
+            said: format!("select {said}"),
+            ours: format!("select {}", lock.is_ours()),
+            settings,
+        }
+    }
+
+    /// Gives the session its settings, and says it.
+    ///
+    /// # Errors
+    /// The lock is lost: another run may be at work.
+    pub(super) fn begin(&self, connection: &mut Connection) -> Result<()> {
+        let settings = &self.settings;
+        self.say(connection, &format!("{settings}; "))
+    }
+
+    /// Runs something, such as the beginning of a transaction, and says it again where the script took it back.
+    ///
+    /// # Errors
+    /// As [`AtWork::begin`].
+    pub(super) fn still(&self, connection: &mut Connection, first: &str) -> Result<()> {
+        let said = connection.batch(&format!("{first}{}", self.said))?;
+        if said.value(0, 0) == Some("t") {
+            return Ok(());
+        }
+        self.say(connection, "")
+    }
+
+    fn say(&self, connection: &mut Connection, first: &str) -> Result<()> {
+        let ours = connection.batch(&format!("{first}{}; {}", self.lock, self.ours))?;
+        match ours.value(0, 0) {
+            Some("t") => Ok(()),
+            _ => Err(Lock::lost()),
+        }
+    }
+
+    /// Says that the work is over. A session that is lost has said it, or shows that the server is still at work.
+    pub(super) fn end(&self, connection: &mut Connection) {
+        let _ = connection.uncancelled(&self.unlock);
+    }
+}
+
+/// An expression that is true while a server process, given as an expression, holds one of the locks.
+fn held(key: i64, process: &str, mode: &str) -> String {
+    let (class, object) = halves(key);
+    format!(
+        "exists (select from pg_catalog.pg_locks l where l.pid operator(pg_catalog.=) {process} and l.granted \
+         and l.locktype operator(pg_catalog.=) 'advisory'::pg_catalog.text \
+         and l.mode operator(pg_catalog.=) '{mode}'::pg_catalog.text \
+         and l.classid operator(pg_catalog.=) '{class}'::pg_catalog.oid \
+         and l.objid operator(pg_catalog.=) '{object}'::pg_catalog.oid)"
+    )
 }
 
 /// The key as `pg_locks` shows it, in `classid` and `objid`.

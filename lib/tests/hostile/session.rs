@@ -313,6 +313,59 @@ fn nothing_of_a_delta_reaches_the_next() {
 }
 
 #[test]
+fn a_delta_without_a_transaction_cannot_take_back_that_it_is_at_work() {
+    let case = Case::new("at_work");
+    case.execute("create table public.seen (locks bigint, settings text)");
+    let look = "insert into public.seen select count(*), concat_ws(' ', current_setting('synchronous_commit'), \
+         current_setting('lock_timeout'), current_setting('work_mem')) from pg_locks \
+         where locktype = 'advisory' and pid = pg_backend_pid();\n";
+    let script = format!(
+        "-- pum: no-transaction\nset work_mem = '77MB';\n{look}discard all;\n{look}select pg_advisory_unlock_all();\n{look}\
+         do $$ begin perform pg_advisory_unlock_all(); end $$;\nvacuum public.seen;\nset work_mem = '78MB';\n\
+         begin;\nselect pg_advisory_unlock_all();\n{look}commit;\ndiscard all;\nselect 1 / (1 - count(*)) from public.stop;\n{look}\
+         select pg_advisory_unlock_all();\n"
+    );
+    case.execute("create table public.stop (i int); insert into public.stop values (1)");
+    let database = case.ask("select quote_ident(current_database())");
+    case.execute(&format!("alter database {database} set synchronous_commit = off"));
+    case.delta(&script);
+    let error = case.upgrade().unwrap_err();
+    assert_eq!(error.sqlstate(), Some("22012"), "{error}");
+    case.execute("truncate public.stop");
+    assert_eq!(case.upgrade().unwrap().len(), 1);
+    // One lock each time, and where everything was discarded what pum pins is as it was.
+    assert_eq!(
+        case.ask("select string_agg(concat_ws(' ', locks, settings), ', ' order by ctid) from public.seen"),
+        "1 on 5s 77MB, 1 on 5s 4MB, 1 on 5s 4MB, 1 on 5s 78MB, 1 on 5s 4MB"
+    );
+    let told = format!("{:?}", case.events.lock().unwrap());
+    assert!(!told.contains("you don't own a lock"), "{told}");
+}
+
+#[test]
+fn a_delta_that_lost_the_lock_and_took_back_that_it_is_at_work_stops() {
+    let case = Case::new("at_work_lost");
+    // Another run could have begun between the second and the third.
+    case.delta(
+        "-- pum: no-transaction\nselect pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' \
+         and mode = 'ExclusiveLock' and database = (select oid from pg_database where datname = current_database());\n\
+         select pg_sleep(0.2), pg_advisory_unlock_all();\ncreate table public.third ();\n",
+    );
+    let error = case.upgrade().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    holds(
+        &told(&error),
+        &[
+            "the session with the lock on the upgrades table is lost",
+            "run pum again: it goes on from here",
+        ],
+    );
+    assert!(!case.has("public.third"));
+    assert_eq!(case.upgrade().unwrap().len(), 1);
+    assert!(case.has("public.third"));
+}
+
+#[test]
 fn a_role_without_the_rights_half_way_leaves_nothing() {
     let case = Case::new("half_way");
     case.execute(

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 
-use super::super::lock::{Lock, at_work};
+use super::super::lock::AtWork;
 use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,6 +15,8 @@ use crate::script::{Script, Statement};
 
 /// Whatever the script has set for its session.
 const BEGIN: &str = "begin read write";
+/// It takes away what pum has set for the session, too.
+const DISCARD: &str = "DISCARD ALL";
 
 impl Application<'_> {
     /// A delta that cannot run in a transaction goes statement by statement. What can be in a transaction is, together
@@ -27,11 +29,8 @@ impl Application<'_> {
         let table = &options.table;
         let connection = self.connection.as_mut().ok_or_else(no_session)?;
         let settings = settings_outside(connection, milliseconds) + &prepared.limit("set");
-        let [begin_work, end_work] = at_work(table);
-        let ours = connection.batch(&format!("{settings}; {begin_work}; select {}", self.lock.is_ours()))?;
-        if ours.value(0, 0) != Some("t") {
-            return Err(Lock::lost());
-        }
+        let at_work = AtWork::new(table, self.lock, settings);
+        at_work.begin(connection)?;
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
@@ -64,8 +63,12 @@ impl Application<'_> {
                 let digest = texts.add(&statement);
                 if statement.number() <= done {
                     // What the session had set is gone with the run that was interrupted.
-                    if sets_the_session(statement.text()) {
+                    let discards = statement.outside_transaction() == Some(DISCARD);
+                    if discards || sets_the_session(statement.text()) {
                         run_statement(connection, &statement, &mut statements)?;
+                    }
+                    if discards {
+                        at_work.begin(connection)?;
                     }
                     continue;
                 }
@@ -76,11 +79,15 @@ impl Application<'_> {
                 });
                 prepared.still_in_budget(begun)?;
                 let first_again = resumed && statement.number() == done + 1;
-                if statement.outside_transaction().is_some() {
+                if let Some(command) = statement.outside_transaction() {
+                    at_work.still(connection, "")?;
                     if let Some(witness) = &mut self.witness {
                         witness.statement_begins(connection, &statement)?;
                     }
                     outside(connection, &statement, first_again, milliseconds, &self.run)?;
+                    if command == DISCARD {
+                        at_work.begin(connection)?;
+                    }
                     if let Some(witness) = &mut self.witness {
                         witness.statement_ended(connection, &statement, 0)?;
                     }
@@ -92,7 +99,9 @@ impl Application<'_> {
                     let own = connection.transaction_status() != TransactionStatus::Idle
                         || statement.is_transaction_control();
                     if !own {
-                        connection.execute(BEGIN)?;
+                        at_work.still(connection, &format!("{BEGIN}; "))?;
+                    } else if connection.transaction_status() != TransactionStatus::Failed {
+                        at_work.still(connection, "")?;
                     }
                     // A COMMIT of the script's own takes its checkpoint along, so that the block is never run twice.
                     let commits = own
@@ -146,8 +155,7 @@ impl Application<'_> {
             ))
         });
         if let Some(connection) = &mut self.connection {
-            // A session that is lost has given it back, or shows that the server is still at work.
-            let _ = connection.uncancelled(&end_work);
+            at_work.end(connection);
         }
         outcome
     }
