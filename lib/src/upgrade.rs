@@ -93,6 +93,9 @@ pub struct AppliedStep {
     pub step: Step,
     /// How long it took.
     pub milliseconds: u64,
+    /// What it left set in its session, such as `search_path = water`, where another step followed, which did not see it.
+    /// Empty where nothing was left that matters to what deltas do, and in a single transaction for all.
+    pub left_behind: Vec<String>,
 }
 
 /// How to record a baseline.

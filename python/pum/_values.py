@@ -160,6 +160,8 @@ class Step:
     path: str
     milliseconds: Optional[int] = None
     """How long it took, where it was run."""
+    left_behind: tuple[str, ...] = ()
+    """What it left set in its session, such as ``search_path = water``, where another step followed, which did not see it."""
 
     def __str__(self) -> str:
         return self.name if self.version is None else " ".join(filter(None, (self.version, self.name, f"({self.type})")))
@@ -270,7 +272,7 @@ class CarriedOut:
 
 def steps(told: list[dict[str, Any]]) -> tuple[Step, ...]:
     """Steps as the library tells them."""
-    return tuple(Step(**step) for step in told)
+    return tuple(Step(**{**step, "left_behind": tuple(step.get("left_behind", ()))}) for step in told)
 
 
 def near_misses(told: list[dict[str, Any]]) -> tuple[NearMiss, ...]:

@@ -325,6 +325,7 @@ pub(crate) fn applied_json(applied: &pum::Applied) -> Value {
     let steps = applied.steps.iter().map(|done| {
         let mut step = step_json(&done.step);
         step["milliseconds"] = json!(done.milliseconds);
+        step["left_behind"] = json!(done.left_behind);
         step
     });
     json!({

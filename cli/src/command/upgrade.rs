@@ -252,8 +252,8 @@ struct Outcome {
     dry_run: bool,
     from: Option<Version>,
     to: Option<Version>,
-    /// Each step and how long it took.
-    steps: Vec<(Step, Option<u64>)>,
+    /// Each step, how long it took, and what it left set in its session.
+    steps: Vec<(Step, Option<u64>, Vec<String>)>,
     /// What the text of the steps tells, in a dry run.
     hazards: Option<Hazards>,
     preflight: Option<Preflight>,
@@ -390,7 +390,7 @@ impl Outcome {
     }
 
     fn deltas(&self) -> usize {
-        self.steps.iter().filter(|(step, _)| step.delta().is_some()).count()
+        self.steps.iter().filter(|(step, ..)| step.delta().is_some()).count()
     }
 
     fn planned(plan: Plan, hazards: Hazards, preflight: Option<Preflight>) -> Outcome {
@@ -398,7 +398,7 @@ impl Outcome {
             dry_run: true,
             from: plan.current,
             to: plan.reached,
-            steps: plan.steps.into_iter().map(|step| (step, None)).collect(),
+            steps: plan.steps.into_iter().map(|step| (step, None, Vec::new())).collect(),
             hazards: Some(hazards),
             preflight,
             holds: None,
@@ -414,7 +414,7 @@ impl Outcome {
             steps: applied
                 .steps
                 .into_iter()
-                .map(|applied| (applied.step, Some(applied.milliseconds)))
+                .map(|applied| (applied.step, Some(applied.milliseconds), applied.left_behind))
                 .collect(),
             hazards: None,
             preflight,
@@ -436,7 +436,7 @@ impl Outcome {
             let rows = self
                 .steps
                 .iter()
-                .map(|(step, _)| [step.to_string(), step.path().display().to_string()]);
+                .map(|(step, ..)| [step.to_string(), step.path().display().to_string()]);
             let steps = if self.steps.is_empty() {
                 String::new()
             } else {
@@ -461,7 +461,7 @@ impl Outcome {
         let steps: Vec<Value> = self
             .steps
             .iter()
-            .map(|(step, milliseconds)| {
+            .map(|(step, milliseconds, left_behind)| {
                 let delta = step.delta();
                 json!({
                     "version": delta.map(|delta| delta.version.to_string()),
@@ -469,6 +469,7 @@ impl Outcome {
                     "type": delta.map_or_else(|| step.to_string(), |delta| delta.kind().to_owned()),
                     "path": step.path().to_string_lossy(),
                     "execution_time_ms": milliseconds,
+                    "left_behind": left_behind,
                 })
             })
             .collect();

@@ -1,6 +1,7 @@
 //! Carries out the steps of a plan under the lock, each in a fresh session, each either whole and recorded or not at all.
 
 mod commit;
+mod left;
 pub(crate) mod outside;
 
 use std::time::{Duration, Instant};
@@ -170,6 +171,8 @@ pub(crate) struct Application<'a> {
     /// As far as the database came with nothing lower to come.
     floor: Option<Version>,
     done: Vec<AppliedStep>,
+    /// How many of them were asked what they left in the session.
+    asked: usize,
 }
 
 impl<'a> Application<'a> {
@@ -192,6 +195,7 @@ impl<'a> Application<'a> {
             current: history.current_version(),
             floor: history.floor(),
             done: Vec::new(),
+            asked: 0,
         }
     }
 
@@ -308,6 +312,7 @@ impl<'a> Application<'a> {
         self.done.push(AppliedStep {
             step: prepared.step.clone(),
             milliseconds,
+            left_behind: Vec::new(),
         });
     }
 
@@ -431,6 +436,7 @@ impl<'a> Application<'a> {
                 self.done.push(AppliedStep {
                     step: prepared.step.clone(),
                     milliseconds,
+                    left_behind: Vec::new(),
                 });
             }
         }
@@ -484,7 +490,8 @@ impl<'a> Application<'a> {
             return Err(left());
         }
         // One round trip. The transaction is judged after the update: in another one it is rolled back all the same.
-        let reset = "reset session authorization; reset role";
+        // Until COMMIT: what it leaves in the session is looked at then.
+        let reset = "set local session authorization default; set local role none";
         let now = "pg_catalog.txid_current_if_assigned()::pg_catalog.text";
         let proved = match row {
             Some(row) => {
@@ -563,6 +570,10 @@ impl<'a> Application<'a> {
         if let Some(connection) = &mut self.connection {
             connection.rollback();
             self.watch.forget();
+            self.ask_what_is_left();
+            let Some(connection) = &mut self.connection else {
+                return Err(no_session());
+            };
             match connection.execute("discard all") {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::ConnectionLost => self.connection = None,

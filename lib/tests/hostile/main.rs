@@ -83,13 +83,17 @@ impl Case {
         target: &Target,
         listener: impl Fn(&Event) + Send + Sync + 'static,
     ) -> Result<Vec<String>, Error> {
+        upgrade(target, options, None, &self.run(listener))
+            .map(|applied| applied.steps.iter().map(|step| step.step.to_string()).collect())
+    }
+
+    /// A run whose events are kept, behind somebody who hears each.
+    fn run(&self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Run {
         let events = Arc::clone(&self.events);
-        let run = Run::new().on_event(move |event| {
+        Run::new().on_event(move |event| {
             listener(&event);
             events.lock().unwrap().push(event);
-        });
-        upgrade(target, options, None, &run)
-            .map(|applied| applied.steps.iter().map(|step| step.step.to_string()).collect())
+        })
     }
 
     fn execute(&self, sql: &str) {

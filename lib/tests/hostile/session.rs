@@ -313,6 +313,59 @@ fn nothing_of_a_delta_reaches_the_next() {
 }
 
 #[test]
+fn what_a_delta_leaves_in_its_session_is_told_where_another_follows() {
+    for header in ["", "-- pum: no-transaction\n"] {
+        let case = Case::new("left_behind");
+        case.delta(format!(
+            "{header}set search_path = pg_catalog;\nset work_mem = '77MB';\nset session_replication_role = replica;\nset role pg_monitor;\n"
+        ));
+        case.write(
+            "delta_1.2.0_b.sql",
+            "set local search_path = pg_catalog; set timezone = 'UTC'; reset timezone;",
+        );
+        case.write("delta_1.3.0_c.sql", format!("{header}set row_security = off;"));
+        case.write("delta_1.4.0_d.sql", "set search_path = pg_catalog;");
+        let applied = pum::upgrade(&case.target, &case.options(), None, &case.run(|_| {})).unwrap();
+        let left: Vec<&[String]> = applied.steps.iter().map(|step| &step.left_behind[..]).collect();
+        assert_eq!(
+            left,
+            [
+                &[
+                    "role = pg_monitor",
+                    "search_path = pg_catalog",
+                    "session_replication_role = replica"
+                ][..],
+                &[],
+                &["row_security = off"],
+                // Nothing comes behind it.
+                &[]
+            ]
+        );
+        let events = case.events.lock().unwrap();
+        let told: Vec<String> = events
+            .iter()
+            .filter_map(|event| match event {
+                pum::Event::Warning(text) => Some(format!("warning: {text}")),
+                pum::Event::Message(text) => Some(text.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "warning: 1.1.0 a (delta sql) left role = pg_monitor, search_path = pg_catalog, session_replication_role = \
+                 replica behind: it ends here, and the steps that follow are without it",
+                "1.3.0 c (delta sql) left row_security = off behind, which the steps that follow do not have"
+            ]
+        );
+        assert_eq!(
+            case.ask("select count(distinct installed_by) from pum_sys.upgrades"),
+            "1"
+        );
+    }
+}
+
+#[test]
 fn a_delta_without_a_transaction_cannot_take_back_that_it_is_at_work() {
     let case = Case::new("at_work");
     case.execute("create table public.seen (locks bigint, settings text)");

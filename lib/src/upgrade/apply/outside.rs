@@ -127,7 +127,7 @@ impl Application<'_> {
                     completed = statement.number();
                 }
             }
-            connection.execute("reset session authorization; reset role")
+            Ok(())
         })();
         let outcome = match (outcome, row) {
             (Ok(()), Some(row)) => self.complete(prepared, row, begun),
