@@ -27,7 +27,7 @@ from pum._values import (
 )
 from pum._watch import Listener, watch
 
-Words = Union[str, Iterable[str]]
+Words = Union[str, Iterable[str], None]
 Paths = Union[PathLike, Iterable[PathLike]]
 Variables = Mapping[str, Union[int, float, str]]
 

@@ -70,13 +70,18 @@ def side(origin: Union[Database, _pum.Snapshot, os.PathLike[str]]) -> Union[_Giv
     return given(origin)
 
 
-def words(given: Union[str, Iterable[str]]) -> list[str]:
-    """One word, or several."""
+def words(given: Union[str, Iterable[str], None]) -> list[str]:
+    """One word, or several, or none."""
+    if given is None:
+        return []
     return [given] if isinstance(given, str) else list(given)
 
 
-def paths(given: Union[PathLike, Iterable[PathLike]]) -> list[Path]:
+def paths(given: Union[PathLike, Iterable[PathLike], None]) -> list[Path]:
     """One path, or several."""
+    # An upgrade without directories would do nothing and look well.
+    if given is None:
+        raise UsageError("no delta directory is named", hint="give a path, or several")
     return [Path(given)] if isinstance(given, (str, os.PathLike)) else [Path(path) for path in given]
 
 

@@ -54,6 +54,12 @@ def test_a_difference_is_a_row(database: Make) -> None:
         bool(report)
 
 
+def test_none_is_the_default_of_a_list(database: Make) -> None:
+    one = database("create table public.pipe (id int)")
+    assert pum.check(one, one, ignore=None, include=None, exclude_schemas=None, data=None).same
+    assert pum.snapshot(one, exclude=None).server_version
+
+
 def test_a_database_may_be_named_in_many_ways(database: Make) -> None:
     conninfo = database()
     words = parts(conninfo)
@@ -174,6 +180,14 @@ def test_a_dump_is_restored(database: Make, tmp_path: Path) -> None:
         pum.restore(tmp_path / "not_there.dump", copy)
 
 
+def test_what_a_delta_leaves_in_its_session_is_told(database: Make, deltas: Callable[..., Path]) -> None:
+    water = database()
+    pum.baseline(water, TABLE, "1.0.0")
+    directory = deltas({"delta_1.1.0_a.sql": "set session_replication_role = replica", "delta_1.2.0_b.sql": ""})
+    steps = pum.upgrade(water, TABLE, directory).steps
+    assert [step.left_behind for step in steps] == [("session_replication_role = replica",), ()]
+
+
 def test_an_upgrade_does_what_its_plan_says(database: Make, deltas: Callable[..., Path]) -> None:
     water = database()
     directory = deltas({"delta_1.1.0_pipe.sql": "create table public.pipe (id int default %(SRID)s)"})
@@ -211,6 +225,8 @@ def test_an_error_has_its_place_and_its_state(database: Make, deltas: Callable[.
     "call",
     [
         lambda: pum.upgrade("x", "no_schema", []),
+        lambda: pum.upgrade("x", TABLE, None),  # type: ignore[arg-type]
+        lambda: pum.plan("x", TABLE, None),  # type: ignore[arg-type]
         lambda: pum.upgrade("x", TABLE, [], lock_timeout=-1.0),
         lambda: pum.upgrade("x", TABLE, [], variables={"A": True}),
         lambda: pum.upgrade("x", TABLE, [], attempts=-1),

@@ -34,7 +34,8 @@ Examples:
   pum test -pp water_prod -pc water-1.3.0.json -t water_sys.info -d deltas
 What the upgraded copy must be is said by -pc, which names a database of the newest version or a snapshot of one, or by
 `expected` in the configuration, which says how one is built from nothing.
-Many databases, each on a throw-away server; --save, --report and -f name directories, in which each gets a file:
+Many databases, each on a throw-away server; --save, --report and -f, or backup_file, name
+directories, in which each gets a file:
   pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --report pages
   pum test -pp 'water_*' -pc water-1.3.0.json -t water_sys.info -d deltas --save proofs --resume
 

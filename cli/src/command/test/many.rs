@@ -42,7 +42,8 @@ pub(super) fn run(fleet: Fleet, args: Rehearsing, resume: bool, format: Format, 
     places.extend(save.as_deref().map(|directory| (directory, REHEARSAL, "--save")));
     places.extend(pages.as_deref().map(|directory| (directory, PAGE, "--report")));
     for ending in [BACKUP, BESIDE] {
-        places.extend(backups.as_deref().map(|directory| (directory, ending, "-f")));
+        let named = "-f, or backup_file in the configuration,";
+        places.extend(backups.as_deref().map(|directory| (directory, ending, named)));
     }
     fleet.prepare_files(&places)?;
     let work = |member: &Member, run: &Run| {
