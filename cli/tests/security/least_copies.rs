@@ -39,7 +39,7 @@ fn a_rehearsal_needs_to_read_what_it_copies() {
         READS_ALL[3],
         (
             "grant select on water_sys.upgrades_id_seq to ROLE",
-            "permission denied for sequence upgrades_id_seq",
+            "water_sys.upgrades_id_seq",
         ),
     ];
     needs_in(&target, role, &structure, &structure[4..], &|own| {
@@ -120,7 +120,7 @@ fn to_rehearse_and_upgrade_at_once_needs_both() {
     // The owner of the table reads it, and its sequence.
     let reads = (
         "grant select on water_sys.upgrades_id_seq to ROLE",
-        "permission denied for sequence upgrades_id_seq",
+        "water_sys.upgrades_id_seq",
     );
     let grants = [&READS_TABLE[..], &WRITES_TABLE, &ALTERS_PIPE, &[reads]].concat();
     let tried = [WRITES_TABLE[1], reads];

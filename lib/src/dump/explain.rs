@@ -21,7 +21,8 @@ pub(super) fn explain(error: Error, ended: &Ended, path: &Path, connection: &mut
             (free + size(path)) / 1_000_000
         ));
     }
-    if ended.complained_of("permission denied") {
+    // Since 18 it looks at sequences by a function that gives nothing to who may not.
+    if ended.complained_of("permission denied") || ended.complained_of("may lack SELECT privilege") {
         let tables = connection.query(
             "select string_agg(c.oid::regclass::text, ', ' order by n.nspname, c.relname) from pg_class c
              join pg_namespace n on n.oid = c.relnamespace
