@@ -53,6 +53,7 @@ const CHECKS: &[Check] = checks![
     "triggers" 12 "event triggers",
     "settings" 12 "settings of the role and the database",
     "validity" 12 "indexes and constraints that do not hold",
+    "collations" 15 "versions of collations",
 ];
 
 /// The concerns for which an upgrade is not begun: it could not succeed.

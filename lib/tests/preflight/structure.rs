@@ -2,9 +2,9 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use pum::Severity;
+use pum::{Connection, Run, Severity};
 
-use crate::{Scene, codes, holds, one, start};
+use crate::{Scene, codes, holds, one, start, support};
 
 #[test]
 fn indexes_and_constraints_that_do_not_hold_are_told() {
@@ -158,4 +158,42 @@ fn who_holds_a_table_alone_is_not_waited_for() {
         (hidden.what.as_str(), hidden.because.as_str()),
         ("event triggers", "canceling statement due to lock timeout")
     );
+}
+
+#[test]
+fn another_version_of_a_collation_is_told_until_the_indexes_are_built_again() {
+    let postgres = support::server().target("postgres");
+    let mut maintenance = Connection::open(&postgres, &Run::new()).unwrap();
+    if maintenance.server_version().major() < 15 {
+        return;
+    }
+    let made = maintenance
+        .execute("create database collated template template0 locale_provider icu icu_locale 'de' locale 'C'");
+    match made {
+        Err(error) if support::is_not_built_in(&error) => return,
+        made => made.unwrap(),
+    }
+    let scene = Scene::of(support::server().target("collated"));
+    assert_eq!(codes(&scene.look()), Vec::<&str>::new());
+    // As it is when the library is updated below a server that has run for years.
+    scene.execute(
+        "create collation water.swedish (provider = icu, locale = 'sv'); create collation water.unused (provider = icu, locale = 'fi'); \
+         create table water.street (name text collate water.swedish primary key, note text unique); \
+         update pg_database set datcollversion = '1.2.3' where datname = 'collated'; \
+         update pg_collation set collversion = '4.5.6' where collname in ('swedish', 'unused')",
+    );
+    let found = scene.look();
+    assert_eq!(codes(&found), ["collation_version", "collation_version"], "{found:#?}");
+    let [collation, database] = found.concerns.as_slice() else {
+        panic!("{found:#?}")
+    };
+    holds(&database.what, &["the database collated", "1.2.3"]);
+    holds(&collation.what, &["the collation water.swedish", "4.5.6"]);
+    holds(&database.effect, &["does not find every row", "duplicates"]);
+    // What the advice says is what helps.
+    let (sql, refresh) = database.advice.split_once("; then ").unwrap();
+    scene.execute(sql.split_once(": ").unwrap().1);
+    scene.execute(refresh);
+    scene.execute(collation.advice.split_once("; then ").unwrap().1);
+    assert_eq!(codes(&scene.look()), Vec::<&str>::new());
 }
