@@ -208,11 +208,14 @@ impl Connection {
             }
         }
         let conninfo = given.conninfo()?;
+        let limited = resolved
+            .value("connect_timeout")
+            .is_some_and(|timeout| !matches!(timeout.trim(), "" | "0"));
         // libpq's own waiting is the one that follows every rule of multiple hosts and timeouts; a thread of its own
         // lets the run be cancelled meanwhile. An abandoned attempt closes itself.
         let (sender, receiver) = channel();
         std::thread::spawn(move || {
-            let connected = Pg::connect(&conninfo);
+            let connected = Pg::connect(&conninfo, limited);
             drop(environment);
             let _ = sender.send(connected);
         });
@@ -243,6 +246,10 @@ impl Connection {
             last_notice: None,
             repeated: 0,
         };
+        // What the server says to every session is told with the first.
+        for notice in connection.pg.take_notices().kept {
+            run.greet(notice);
+        }
         if connection.server_version().number() >= 140_000 {
             // Not every system can do it.
             connection.watched = connection.execute(&format!("set {NOTICE_END}")).is_ok();

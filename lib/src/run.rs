@@ -81,7 +81,12 @@ pub struct Run {
     cancel: Cancel,
     python: Option<PythonRunner>,
     within_python_delta: bool,
+    // What servers have said to new sessions.
+    greetings: Arc<Mutex<Vec<ServerError>>>,
 }
+
+/// So many greetings are told at the most.
+const GREETINGS: usize = 100;
 
 impl Default for Run {
     fn default() -> Run {
@@ -104,6 +109,7 @@ impl Run {
             cancel: Cancel::default(),
             python: None,
             within_python_delta: false,
+            greetings: Arc::default(),
         }
     }
 
@@ -150,6 +156,7 @@ impl Run {
     pub fn quietly(&self) -> Run {
         Run {
             listener: Arc::new(|_| {}),
+            greetings: Arc::default(),
             ..self.clone()
         }
     }
@@ -167,6 +174,17 @@ impl Run {
     /// Tells the listener.
     pub fn emit(&self, event: Event) {
         (self.listener)(event);
+    }
+
+    /// Tells what a server says to a new session, such as that its collations have another version: once, however many
+    /// sessions hear it.
+    pub(crate) fn greet(&self, notice: ServerError) {
+        let mut told = self.greetings.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < GREETINGS && !told.contains(&notice) {
+            told.push(notice.clone());
+            drop(told);
+            self.emit(Event::Notice(notice));
+        }
     }
 
     /// An error of kind [`ErrorKind::Cancelled`] once the run is cancelled.

@@ -126,6 +126,42 @@ fn no_escape_codes_in_pipes_and_with_no_color() {
 }
 
 #[test]
+fn what_the_server_says_to_each_session_is_told_once_and_as_text() {
+    let plain = database("greeted");
+    let is_new = "select (current_setting('server_version_num')::int >= 150000)::text";
+    if sql(&plain, is_new) != "true" {
+        return;
+    }
+    // The server warns of it, with the name, before anybody can ask it not to.
+    let name = "greeted\x1b[31m";
+    sql(
+        &server().target("postgres"),
+        &format!("create database \"{name}\" template baselined;\nselect ''"),
+    );
+    let target = server().target(name);
+    sql(
+        &target,
+        "update pg_database set datcollversion = '1.2.3' where datname = current_database();\nselect ''",
+    );
+    let place = Place::with_deltas(&[("delta_1.1.0_a.sql", "create table public.a();")]);
+    // Also where libpq itself waits for the connection.
+    for target in [target.clone(), target.with("connect_timeout", "20")] {
+        let name = target.name();
+        for words in [
+            &["info", "-p", &name, "-t", TABLE, "-d", "deltas"][..],
+            &["upgrade", "-p", &name, "-t", TABLE, "-d", "deltas"],
+            &["check", "-p1", &name, "-p2", &name],
+        ] {
+            let ended = place.pum(words);
+            harmless(&ended);
+            assert_eq!(ended.code, 0, "{ended:#?}");
+            let told = ended.stderr.matches("collation version").count();
+            assert!(told == 1, "{ended:#?}");
+        }
+    }
+}
+
+#[test]
 fn hostile_notices_and_errors() {
     let target = database("hostile");
     let text = format!(

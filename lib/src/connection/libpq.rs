@@ -153,21 +153,54 @@ impl Pg {
         Some(Pg { connection, notices })
     }
 
-    /// Connects and waits for the outcome, good or bad; `None` is out of memory.
-    pub(crate) fn connect(conninfo: &CStr) -> Option<Pg> {
-        // SAFETY: a C string that outlives the call.
-        Pg::wrap(unsafe { pq_sys::PQconnectdb(conninfo.as_ptr()) })
+    /// Connects and waits for the outcome, good or bad; `None` is out of memory. `limited` says that a `connect_timeout` is set.
+    ///
+    /// Not by `PQconnectdb`: it writes what the server says to a new session to the standard error, and nobody can hinder it.
+    pub(crate) fn connect(conninfo: &CStr, limited: bool) -> Option<Pg> {
+        let mut pg = Pg::begin(conninfo)?;
+        if !limited {
+            pg.complete();
+        } else if !pg.is_bad() {
+            // The next address after a timeout is for libpq itself to take: it begins anew, with our receiver.
+            // SAFETY: valid connection.
+            unsafe { pq_sys::PQreset(pg.connection.as_ptr()) };
+        }
+        Some(pg)
+    }
+
+    /// Waits for what was begun, as `PQconnectdb` does where nothing limits it.
+    fn complete(&mut self) {
+        use rustix::event::{PollFd, PollFlags, poll};
+        let mut wanted = PollFlags::OUT;
+        while !self.is_bad() {
+            let Some(socket) = self.socket() else { return };
+            match poll(&mut [PollFd::from_borrowed_fd(socket, wanted)], None) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return,
+            }
+            // SAFETY: valid connection.
+            wanted = match unsafe { pq_sys::PQconnectPoll(self.connection.as_ptr()) } {
+                pq_sys::PostgresPollingStatusType::PGRES_POLLING_READING => PollFlags::IN,
+                pq_sys::PostgresPollingStatusType::PGRES_POLLING_WRITING => PollFlags::OUT,
+                _ => return,
+            };
+        }
     }
 
     /// Begins to connect and does not wait.
     pub(crate) fn begin(conninfo: &CStr) -> Option<Pg> {
-        // SAFETY: as in `connect`.
+        // SAFETY: a C string that outlives the call.
         Pg::wrap(unsafe { pq_sys::PQconnectStart(conninfo.as_ptr()) })
     }
 
     pub(crate) fn is_ok(&self) -> bool {
         // SAFETY: valid connection, here and below.
         unsafe { pq_sys::PQstatus(self.connection.as_ptr()) == pq_sys::ConnStatusType::CONNECTION_OK }
+    }
+
+    fn is_bad(&self) -> bool {
+        unsafe { pq_sys::PQstatus(self.connection.as_ptr()) == pq_sys::ConnStatusType::CONNECTION_BAD }
     }
 
     pub(crate) fn needs_password(&self) -> bool {
