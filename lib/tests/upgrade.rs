@@ -889,24 +889,29 @@ fn a_deadlock_is_rolled_back_and_tried_again() {
     std::thread::scope(|scope| {
         let application = scope.spawn(|| {
             let mut session = open();
+            // The server ends the one that first asks why it waits, and this one never does: it is pum.
             session
-                .execute("set deadlock_timeout = '20s'; begin; lock table public.b")
+                .execute("set deadlock_timeout = '20s'; begin; lock table public.b; insert into public.b values (0)")
                 .unwrap();
             // The delta has the other one by then.
             let held = "select count(*)::text from pg_locks where relation = 'public.a'::regclass and granted";
             while case.value(held).as_deref() == Some("0") {
                 std::thread::sleep(Duration::from_millis(20));
             }
+            // No error reaches the application, and what it had done in its transaction is there.
             session
-                .execute("lock table public.a; insert into public.b values (1); commit")
+                .execute("lock table public.a; insert into public.b values (1)")
                 .unwrap();
+            let both = session.query("select count(*)::text from public.b", &[]).unwrap();
+            assert_eq!(both.value(0, 0), Some("2"));
+            session.execute("commit").unwrap();
         });
         assert_eq!(case.upgrade_with(&options).unwrap(), ["1.1.0 both (delta sql)"]);
         application.join().unwrap();
     });
     assert!(case.heard("deadlock detected"), "{:?}", case.events.lock().unwrap());
-    for table in ["public.a", "public.b"] {
+    for (table, wanted) in [("public.a", "1"), ("public.b", "2")] {
         let rows = case.value(&format!("select count(*)::text from {table}"));
-        assert_eq!(rows.as_deref(), Some("1"), "{table}");
+        assert_eq!(rows.as_deref(), Some(wanted), "{table}");
     }
 }
