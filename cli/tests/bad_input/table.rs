@@ -43,6 +43,11 @@ fn names_of_the_table() {
         ("a.\"b", "not closed"),
         ("a.b; drop table x", "after it"),
         ("pg_catalog.upgrades", "belongs to the system"),
+        ("PG_Toast.upgrades", "belongs to the system"),
+        ("pg_temp.upgrades", "belongs to the system"),
+        ("pg_temp_3.upgrades", "belongs to the system"),
+        ("information_schema.upgrades", "belongs to the system"),
+        ("\"pg_toast\".upgrades", "belongs to the system"),
         ("a.1b", "begins with a digit"),
         ("", "empty"),
         (
