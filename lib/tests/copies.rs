@@ -2,7 +2,10 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod support;
 
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
@@ -399,6 +402,105 @@ fn a_physical_copy_reaches_nobody() {
     execute(
         &production.target,
         "alter subscription to_nowhere disable; alter subscription to_nowhere set (slot_name = none); drop subscription to_nowhere",
+    );
+}
+
+/// Where another server would be, for who reaches out to it: it counts those who come, and sends them away.
+fn elsewhere() -> (tempfile::TempDir, Arc<AtomicUsize>) {
+    let open_to_all =
+        |path: &std::path::Path| std::fs::set_permissions(path, PermissionsExt::from_mode(0o777)).unwrap();
+    let place = tempfile::Builder::new().prefix("pum-test-").tempdir_in("/tmp").unwrap();
+    open_to_all(place.path());
+    let socket = place.path().join(".s.PGSQL.5432");
+    let listener = UnixListener::bind(&socket).unwrap();
+    open_to_all(&socket);
+    let came = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&came);
+    std::thread::spawn(move || {
+        for _visitor in listener.incoming() {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    (place, came)
+}
+
+#[test]
+fn no_copy_reaches_out_to_whom_production_knows() {
+    let production = Production::new("reaches_out");
+    let (place, came) = elsewhere();
+    let host = place.path().display();
+    execute(
+        &production.target,
+        &format!(
+            "create subscription from_elsewhere connection 'host={host} user=a dbname=x' publication p with (connect = false);
+             create table town.heard (what text);
+             create function town.hear() returns event_trigger language plpgsql as
+                 $$ begin insert into town.heard values (tg_tag); end $$;
+             create event trigger hears on ddl_command_end execute function town.hear()"
+        ),
+    );
+    let wrapped = "select count(*)::text from pg_available_extensions where name = 'postgres_fdw'";
+    if value(&production.target, wrapped) == "1" {
+        execute(
+            &production.target,
+            &format!(
+                "create extension postgres_fdw;
+                 create server elsewhere foreign data wrapper postgres_fdw options (host '{host}', dbname 'x');
+                 create user mapping for public server elsewhere options (user 'a', password 'b');
+                 create foreign table town.reading_2030 partition of town.reading
+                     for values from ('2030-01-01') to ('2031-01-01') server elsewhere;
+                 create foreign table town.alone (a int) server elsewhere"
+            ),
+        );
+        // It is there to be found.
+        Connection::open(&production.target, &Run::new())
+            .unwrap()
+            .execute("select * from town.alone")
+            .unwrap_err();
+        assert_eq!(came.swap(0, Ordering::SeqCst), 1);
+    }
+    // The last of a restore is to fill materialized views.
+    let heard = "select string_agg(what, ', ') from town.heard where what <> 'REFRESH MATERIALIZED VIEW'";
+    let workers = "select count(*)::text from pg_stat_activity where backend_type like 'logical replication%' \
+                   and datname = current_database()";
+    for method in METHODS {
+        let (run, events) = events();
+        let rehearsal = rehearse(&production.target, &production.options(method), &run).unwrap();
+        let copy = rehearsal.copy();
+        let complains = |event: &Event| matches!(event, Event::Warning(text) if text.contains("could not"));
+        assert!(
+            !events.lock().unwrap().iter().any(complains),
+            "{method}: {:?}",
+            events.lock().unwrap()
+        );
+        assert_eq!(came.load(Ordering::SeqCst), 0, "{method}");
+        assert_eq!(value(copy, heard), value(&production.target, heard), "{method}");
+        assert_eq!(value(copy, workers), "0", "{method}");
+        // Where there is a subscription nothing works at it, even if a delta turned it on.
+        let mine = "select count(*)::text from pg_subscription s join pg_database d on d.oid = subdbid \
+                    where datname = current_database()";
+        let there = if method == CopyMethod::Template { "0" } else { "1" };
+        assert_eq!(value(copy, mine), there, "{method}");
+        if method == CopyMethod::Restore {
+            assert_eq!(value(copy, "select subenabled::text from pg_subscription"), "false");
+        }
+        if method != CopyMethod::Template {
+            execute(copy, "alter subscription from_elsewhere enable");
+            assert_eq!(
+                value(copy, "select current_setting('max_logical_replication_workers')"),
+                "0"
+            );
+        }
+        let analyzed =
+            "select count(*)::text from pg_stats where schemaname = 'town' and tablename in ('house', 'reading_2026')";
+        if method == CopyMethod::Restore {
+            assert_eq!(value(copy, analyzed), "8", "{method}");
+        }
+    }
+    assert_eq!(came.load(Ordering::SeqCst), 0);
+    execute(
+        &production.target,
+        "alter subscription from_elsewhere set (slot_name = none); drop subscription from_elsewhere",
     );
 }
 

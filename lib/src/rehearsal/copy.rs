@@ -267,6 +267,8 @@ pub(super) fn start_server(
         ("wal_level".to_owned(), "replica".to_owned()),
         ("full_page_writes".to_owned(), "on".to_owned()),
         ("max_connections".to_owned(), connections.to_string()),
+        // A delta that turns a subscription on makes no worker of the copy's take what is production's.
+        ("max_logical_replication_workers".to_owned(), "0".to_owned()),
     ];
     settings.extend(options.server.settings.iter().cloned());
     settings.push((
@@ -411,8 +413,9 @@ impl Flow<'_> {
         production.rollback();
         drop(production);
         template::make(test, like, self.options.overwrite, major, self.run)?;
-        // Its own settings came along as far as a copy has them, and its owner is who made it.
-        self.still_the_same(history, catalog, test, &["database", "settings"])
+        // Its own settings came along as far as a copy has them, and its owner is who made it. Subscriptions stay behind: they are
+        // objects of the server, each in the one database that it fills.
+        self.still_the_same(history, catalog, test, &["database", "settings", "subscriptions"])
     }
 
     /// The server that holds the copy, and the name of the database.

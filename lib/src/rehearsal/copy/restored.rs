@@ -181,10 +181,17 @@ pub(super) fn populate(test: &Target, mut views: Vec<String>, run: &Run) -> Resu
 }
 
 /// A restore has no statistics, without which the upgrade would be planned otherwise than in production.
+///
+/// What has foreign partitions stays without: ANALYZE reads them too, with production's user and password at the server that
+/// production reads.
 pub(super) fn analyze(test: &Target, run: &Run) -> Result<()> {
-    let analyzed = Connection::open_for_scripts(test, &run.quietly()).and_then(|mut copy| {
+    let quietly = run.quietly();
+    let analyzed = Connection::open(test, &quietly).and_then(|mut beside| {
+        let tables = beside.query(WITHOUT_FOREIGN_PARTITIONS, &[])?;
+        let mut copy = Connection::open_for_scripts(test, &quietly)?;
         let timeouts = copy.timeouts("set");
-        copy.execute(&format!("{timeouts}; set lock_timeout = 0; analyze"))
+        let tables = tables.value(0, 0).unwrap_or_default();
+        copy.execute(&format!("{timeouts}; set lock_timeout = 0; analyze {tables}"))
     });
     match analyzed {
         Err(error) if error.kind() == ErrorKind::Server => {
@@ -197,6 +204,17 @@ pub(super) fn analyze(test: &Target, run: &Run) -> Result<()> {
         other => other,
     }
 }
+
+/// The tables to analyze, where they cannot be all; else nothing.
+const WITHOUT_FOREIGN_PARTITIONS: &str = "with recursive reaches as (
+    select i.inhparent as parent from pg_inherits i join pg_class c on c.oid = i.inhrelid where c.relkind = 'f'
+    union
+    select i.inhparent from reaches r join pg_inherits i on i.inhrelid = r.parent
+)
+select string_agg(format('%I.%I', n.nspname, c.relname), ', ')
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.relkind in ('r', 'p', 'm') and c.relpersistence <> 't' and exists (select from reaches)
+    and c.oid not in (select parent from reaches)";
 
 /// How often the size of a growing database is asked for.
 const INTERVAL: Duration = Duration::from_millis(500);
