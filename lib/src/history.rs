@@ -91,8 +91,8 @@ impl FromStr for TableName {
     }
 }
 
-/// One part of a qualified name and what follows it.
-fn next_part(text: &str) -> Result<(String, &str), &'static str> {
+/// One part of a qualified name, as PostgreSQL reads it, and what follows it.
+pub(crate) fn next_part(text: &str) -> Result<(String, &str), &'static str> {
     if let Some(quoted) = text.strip_prefix('"') {
         let mut part = String::new();
         let mut characters = quoted.char_indices().peekable();

@@ -328,6 +328,8 @@ fn given(production: &Target, due: &Due, named: &[String], options: &PreflightOp
         "python": due.python,
         "concurrently": due.concurrently,
         "creates": due.creates,
+        "creates_in": due.creates_in,
+        "alters": due.alters,
         "extensions": due.extensions,
         "named": named,
     })

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::delta::Language;
 use crate::error::Result;
+use crate::history::next_part;
 use crate::script::{Statements, Variables};
 use crate::upgrade::Plan;
 
@@ -24,6 +25,10 @@ pub(super) struct Due {
     pub(super) concurrently: bool,
     /// What they create of what needs the right to create in the database: `schema`, `extension`, `publication`.
     pub(super) creates: BTreeSet<&'static str>,
+    /// The schemas in which they create something, where they name them.
+    pub(super) creates_in: BTreeSet<String>,
+    /// The relations that they alter or index, where their schema is named too; only an owner may.
+    pub(super) alters: BTreeSet<(String, String)>,
     /// The extensions that they create.
     pub(super) extensions: BTreeSet<String>,
     /// The words of their statements in lower case: the name of a relation among them may mean it.
@@ -64,6 +69,11 @@ impl Due {
     }
 
     fn statement(&mut self, text: &str) {
+        if let Some((schema, name)) = altered(text) {
+            self.alters.insert((schema, name));
+        } else if let Some((schema, _)) = created(text) {
+            self.creates_in.insert(schema);
+        }
         let mut words = text.split_whitespace().map(str::to_ascii_lowercase);
         if words.next().as_deref() == Some("create") {
             let kind = words.next().unwrap_or_default();
@@ -94,9 +104,105 @@ impl Due {
     }
 }
 
+/// What follows words at the beginning of a text.
+fn after<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
+    words.iter().try_fold(text.trim_start(), |rest, word| {
+        let (first, rest) = rest.split_at_checked(word.len())?;
+        let ends = rest.starts_with(char::is_whitespace) || rest.starts_with('"');
+        (first.eq_ignore_ascii_case(word) && ends).then(|| rest.trim_start())
+    })
+}
+
+/// The same where they are there; else the text.
+fn past<'a>(text: &'a str, words: &[&str]) -> &'a str {
+    after(text, words).unwrap_or(text)
+}
+
+/// Schema and name at the beginning of a text, where both are there.
+fn qualified(text: &str) -> Option<(String, String)> {
+    let (schema, rest) = next_part(text).ok()?;
+    let (name, _) = next_part(rest.strip_prefix('.')?).ok()?;
+    Some((schema, name))
+}
+
+/// What a statement creates in a schema that it names.
+fn created(text: &str) -> Option<(String, String)> {
+    const KINDS: [&str; 8] = [
+        "table",
+        "view",
+        "sequence",
+        "function",
+        "procedure",
+        "type",
+        "domain",
+        "aggregate",
+    ];
+    let rest = past(after(text, &["create"])?, &["or", "replace"]);
+    let rest = ["unlogged", "foreign", "recursive", "materialized"]
+        .iter()
+        .fold(rest, |rest, word| past(rest, &[word]));
+    let rest = KINDS.iter().find_map(|kind| after(rest, &[kind]))?;
+    qualified(past(rest, &["if", "not", "exists"]))
+}
+
+/// The relation that a statement alters or puts an index on.
+fn altered(text: &str) -> Option<(String, String)> {
+    if let Some(rest) = after(text, &["alter"]) {
+        let rest = after(past(rest, &["foreign"]), &["table"])
+            .or_else(|| after(past(rest, &["materialized"]), &["view"]))
+            .or_else(|| after(rest, &["sequence"]))?;
+        return qualified(past(past(rest, &["if", "exists"]), &["only"]));
+    }
+    let rest = after(past(after(text, &["create"])?, &["unique"]), &["index"])?;
+    let rest = past(past(rest, &["concurrently"]), &["if", "not", "exists"]);
+    let rest = after(rest, &["on"]).or_else(|| after(next_part(rest).ok()?.1, &["on"]))?;
+    qualified(past(rest, &["only"]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_statement_needs_rights_for_is_seen() {
+        for (text, schema) in [
+            ("CREATE TABLE Water.pipe ()", "water"),
+            ("create or replace  view \"My water\".v as select 1", "My water"),
+            ("create unlogged table if not exists a.b (x int)", "a"),
+            ("create materialized view a.b as select 1", "a"),
+            ("create function a.b() returns int", "a"),
+        ] {
+            assert_eq!(created(text).unwrap().0, schema, "{text}");
+        }
+        for text in [
+            "create table pipe ()",
+            "create temp table a.b ()",
+            "create schema a",
+            "create",
+            "create tablewater.x ()",
+            "create table",
+        ] {
+            assert_eq!(created(text), None, "{text}");
+        }
+        for text in [
+            "alter table a.b add column x int",
+            "ALTER  TABLE if exists ONLY a.\"b\" drop column x",
+            "alter materialized view a.b rename to c",
+            "create unique index concurrently if not exists \"the on\" on only a.b (x)",
+            "create index on a.b using gist (x)",
+        ] {
+            assert_eq!(altered(text), Some(("a".to_owned(), "b".to_owned())), "{text}");
+        }
+        for text in [
+            "alter table b add c int",
+            "create table a.b ()",
+            "alter role a",
+            "create index i",
+            "é",
+        ] {
+            assert_eq!(altered(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn what_a_statement_creates_is_seen() {

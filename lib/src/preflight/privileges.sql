@@ -1,5 +1,6 @@
--- What the role may not do and the upgrade must: write the upgrades table, or create it; create what is plain to see in the deltas.
--- codes: cannot_record, cannot_create
+-- What the role may not do and the upgrade must: write the upgrades table, or create it; create and alter what is
+-- plain to see in the deltas.
+-- codes: cannot_record, cannot_create, cannot_alter
 with given as (
     select current_setting('pum.preflight')::json as g
 ), upgrades as (
@@ -54,4 +55,29 @@ select 'cannot_create', 'blocks',
        format('GRANT CREATE ON DATABASE %I TO %I', current_database(), current_user)
 from given, json_array_elements_text(g -> 'creates') as created
 where not has_database_privilege(current_database(), 'CREATE')
+having count(*) > 0
+union all
+select 'cannot_create', 'blocks',
+       format('the role %s may not create in the schema %s, and the deltas that are due do', current_user, string_agg(quote_ident(n.nspname), ', ' order by n.nspname)),
+       'that delta is refused, unless it takes another role first',
+       'let the owner run: ' || string_agg(format('GRANT USAGE, CREATE ON SCHEMA %I TO %I', n.nspname, current_user), '; ' order by n.nspname)
+from given, json_array_elements_text(g -> 'creates_in') as place
+join pg_namespace n on n.nspname = place
+where not (has_schema_privilege(n.oid, 'USAGE') and has_schema_privilege(n.oid, 'CREATE'))
+having count(*) > 0
+union all
+select 'cannot_alter', 'blocks',
+       format('the role %s does not own what the deltas that are due alter: %s', current_user,
+              string_agg(format('%s (of %s)', relation, owner), ', ' order by place) filter (where place <= 5)
+              || case when count(*) > 5 then format('; and %s more', count(*) - 5) else '' end),
+       'that delta is refused, unless it takes another role first',
+       'run the upgrade as the owner; or let a superuser run: '
+       || string_agg(format('ALTER TABLE %s OWNER TO %I', relation, current_user), '; ' order by place) filter (where place <= 5)
+from (
+    select c.oid::regclass as relation, c.relowner::regrole as owner, row_number() over (order by n.nspname, c.relname) as place
+    from given, json_array_elements(g -> 'alters') as altered
+    join pg_namespace n on n.nspname = altered ->> 0
+    join pg_class c on c.relnamespace = n.oid and c.relname = altered ->> 1
+    where not pg_has_role(c.relowner, 'USAGE')
+) strange
 having count(*) > 0

@@ -57,6 +57,10 @@ impl Scene {
             "create schema water; create table water.pipe (id int primary key, size int); \
              insert into water.pipe select i, i % 7 from generate_series(1, 1000) i",
         );
+        scene.execute(&format!(
+            "create role keeper_{0}; alter table water.pipe owner to keeper_{0}",
+            scene.database()
+        ));
         scene.delta(
             "delta_1.1.0_pipe.sql",
             "alter table water.pipe add column length numeric",
@@ -130,13 +134,15 @@ impl Scene {
         }
     }
 
-    /// A role that is no superuser, may write the upgrades table, and is asked in its place.
+    /// A role that is no superuser, may alter the table that the deltas alter, may write the upgrades table, and is asked in its place.
     fn plain(&self, name: &str) -> Target {
         let role = format!("{name}_{}", self.database());
         self.execute(&format!(
             "create role {role} login; grant usage on schema water_sys to {role}; \
              grant select, insert, update on water_sys.upgrades to {role}; \
-             grant usage on all sequences in schema water_sys to {role}"
+             grant usage on all sequences in schema water_sys to {role}; \
+             grant usage on schema water to {role}; grant keeper_{} to {role}",
+            self.database()
         ));
         self.target.clone().with("user", &role)
     }

@@ -1,6 +1,6 @@
 //! What the role may do.
 
-use pum::{Plan, PreflightOptions, Run, Severity, preflight};
+use pum::{Connection, Expected, Plan, PreflightOptions, RehearsalOptions, Run, Severity, preflight, rehearse};
 
 use crate::{Scene, codes, holds, one};
 
@@ -102,6 +102,64 @@ fn what_the_deltas_create_plainly_is_looked_up() {
     // They may take another role first, or be for a hoster to decide: told, and not refused.
     assert!(found.refusal().is_none());
     assert_eq!(codes(&scene.look()), ["extension_missing", "wal_level"]);
+}
+
+#[test]
+fn what_a_superuser_of_a_copy_may_and_the_role_of_production_may_not_is_told() {
+    let scene = Scene::new("copied");
+    let plain = scene.plain("copied");
+    let name = plain.name();
+    let role = name.split("user=").nth(1).unwrap().split(' ').next().unwrap();
+    scene.execute(&format!(
+        "create schema \"More water\"; create schema own authorization {role}; create table own.tap (a int); \
+         alter table own.tap owner to {role}"
+    ));
+    scene.delta(
+        "delta_1.2.0_create.sql",
+        "create table \"More water\".meter (id int primary key);\n\
+         create view own.taps as select a from own.tap;\nalter table own.tap add b int;\n\
+         create schema if not exists later;\n",
+    );
+    // In the throw-away server of a rehearsal it goes well. What the copy must be does not matter here.
+    let nothing = tempfile::NamedTempFile::new().unwrap();
+    let rehearsal = RehearsalOptions {
+        expected: Some(Expected::Sql(vec![nothing.path().to_owned()])),
+        server: crate::support::options(),
+        ..RehearsalOptions::new(scene.upgrade())
+    };
+    scene.execute(&format!(
+        "grant create on database {} to {role}; grant usage on schema \"More water\" to {role}; \
+         grant select on all sequences in schema water_sys to {role}; \
+         alter table water.pipe owner to postgres; grant select on water.pipe to {role}",
+        scene.database()
+    ));
+    let rehearsed = rehearse(&plain, &rehearsal, &Run::new()).unwrap();
+    let mut copy = Connection::open(rehearsed.copy(), &Run::new()).unwrap();
+    copy.query("select from \"More water\".meter", &[]).unwrap();
+    drop((copy, rehearsed));
+    // Production would refuse it, which is told before it is asked.
+    let options = PreflightOptions::new(scene.upgrade());
+    let found = scene.look_at(&plain, &options);
+    assert_eq!(codes(&found), ["cannot_create", "cannot_alter"]);
+    let alter = one(&found, "cannot_alter");
+    assert_eq!(
+        alter.what,
+        format!("the role {role} does not own what the deltas that are due alter: water.pipe (of postgres)")
+    );
+    let create = one(&found, "cannot_create");
+    assert_eq!(
+        create.what,
+        format!("the role {role} may not create in the schema \"More water\", and the deltas that are due do")
+    );
+    // It is true, and the advice helps.
+    let refused = pum::upgrade(&plain, &scene.upgrade(), None, &Run::new()).unwrap_err();
+    assert_eq!(refused.sqlstate(), Some("42501"), "{refused}");
+    scene.execute(alter.advice.rsplit_once(": ").unwrap().1);
+    let refused = pum::upgrade(&plain, &scene.upgrade(), None, &Run::new()).unwrap_err();
+    assert_eq!(refused.sqlstate(), Some("42501"), "{refused}");
+    scene.execute(create.advice.strip_prefix("let the owner run: ").unwrap());
+    assert_eq!(codes(&scene.look_at(&plain, &options)), Vec::<&str>::new());
+    pum::upgrade(&plain, &scene.upgrade(), None, &Run::new()).unwrap();
 }
 
 #[test]
