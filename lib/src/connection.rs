@@ -317,6 +317,11 @@ impl Connection {
             .filter(|value| !value.is_empty())
     }
 
+    /// The password of the session, to be hidden where it would be shown.
+    pub(crate) fn password(&self) -> Option<String> {
+        self.pg.password()
+    }
+
     /// The environment that makes a libpq program connect where this session is; `None` removes a variable.
     /// It holds the password when one was given: pass it to a child process only.
     pub fn environment(&self) -> Vec<(String, Option<String>)> {

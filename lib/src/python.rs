@@ -17,7 +17,7 @@ use crate::environment;
 use crate::error::{Error, ErrorKind, Location, Result};
 use crate::programs::in_path;
 use crate::run::{Event, PythonCall, Run};
-use crate::script::{Value, Variables};
+use crate::script::{Value, Variables, hidden};
 use crate::server;
 use crate::supervise::supervise;
 use crate::target::service_files;
@@ -106,7 +106,24 @@ pub(crate) struct PythonDelta<'a> {
 /// # Errors
 /// `python3` is missing; the file holds no such class; an exception, with the line of the delta where it came from;
 /// the delta ended Python; the run was cancelled.
+///
+/// Asterisks stand for the password that the delta is given, wherever it writes it.
 pub(crate) fn run_python_delta(delta: &PythonDelta<'_>, connection: &Connection, run: &Run) -> Result<()> {
+    let secrets: Vec<String> = connection.password().into_iter().collect();
+    let (outer, told) = (run.clone(), secrets.clone());
+    let run = run.clone().on_event(move |event| {
+        outer.emit(match event {
+            Event::Output { from, line } => Event::Output {
+                from,
+                line: hidden(&line, &told),
+            },
+            event => event,
+        });
+    });
+    run_with_password(delta, connection, &run).map_err(|error| error.without(&secrets))
+}
+
+fn run_with_password(delta: &PythonDelta<'_>, connection: &Connection, run: &Run) -> Result<()> {
     run.go_on()?;
     let directory = PrivateDirectory::create()?;
     if let Some(python) = run.python() {

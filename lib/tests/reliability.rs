@@ -11,7 +11,7 @@ const HEAD: &str = "| # | fault | what you get | shown by |";
 /// citing: what is written anew goes on from the last one, and none is given away again.
 const SECTIONS: [(&str, char, usize); 9] = [
     ("Processes, servers and networks", 'A', 39),
-    ("What is in a delta", 'B', 49),
+    ("What is in a delta", 'B', 50),
     ("Files, versions and the upgrades table", 'C', 34),
     ("Configuration and service files", 'I', 4),
     ("The first row of the upgrades table", 'D', 7),

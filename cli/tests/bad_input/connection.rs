@@ -97,6 +97,54 @@ fn a_passfile_is_read_and_one_that_others_may_read_is_not() {
 }
 
 #[test]
+fn a_python_delta_that_tells_its_password_is_shown_with_asterisks() {
+    let target = database("telling").with("user", LOCKED_ROLE);
+    // It looks wherever a password can be, writes it, and fails with it.
+    let delta = "\
+import os
+
+from pum.core.deltapy import DeltaPy
+
+
+class Telling(DeltaPy):
+    def run(self):
+        said = os.environ.get('PGPASSWORD', '')
+        for name in ('PGPASSFILE', 'PGSERVICEFILE'):
+            if name in os.environ:
+                with open(os.environ[name]) as file:
+                    said += ' ' + file.read()
+        print('it is', said)
+        raise RuntimeError('with ' + said)
+";
+    let asterisks = "*".repeat(PASSWORD.len());
+    let place = || Place::with_deltas(&[("delta_1.1.0_a.py", delta)]);
+    let tells = |place: &Place, name: &str| {
+        // That it is in neither stream is looked at for every run.
+        let ended = place
+            .pum(&["upgrade", "-p", name, "-t", TABLE, "-d", "deltas"])
+            .fails(1)
+            .says(&[&asterisks, "RuntimeError: with "]);
+        assert!(ended.stderr.matches(&asterisks).count() > 2, "{ended:#?}");
+    };
+    tells(&place().set("PGPASSWORD", PASSWORD), &target.name());
+    let of_conninfo = place();
+    tells(&of_conninfo, &format!("{} password={PASSWORD}", target.name()));
+    for (variable, text_of_file, name) in [
+        ("PGPASSFILE", format!("*:*:*:{LOCKED_ROLE}:{PASSWORD}\n"), target.name()),
+        (
+            "PGSERVICEFILE",
+            format!("[telling]\n{}\npassword={PASSWORD}\n", target.name().replace(' ', "\n")),
+            "telling".to_owned(),
+        ),
+    ] {
+        let place = place();
+        let file = place.write("secret", text_of_file);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        tells(&place.set(variable, text(&file)), &name);
+    }
+}
+
+#[test]
 fn no_such_database() {
     let target = server().target("not_there");
     let place = Place::with_deltas(&[]);

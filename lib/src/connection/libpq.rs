@@ -207,6 +207,12 @@ impl Pg {
         unsafe { pq_sys::PQconnectionNeedsPassword(self.connection.as_ptr()) == 1 }
     }
 
+    /// The password that was used, wherever it came from: a file for passwords too.
+    pub(crate) fn password(&self) -> Option<String> {
+        // SAFETY: null or a string of the connection, which is copied.
+        unsafe { copied(pq_sys::PQpass(self.connection.as_ptr())) }.filter(|password| !password.is_empty())
+    }
+
     pub(crate) fn error_message(&self) -> String {
         unsafe { copied(pq_sys::PQerrorMessage(self.connection.as_ptr())) }
             .unwrap_or_default()
