@@ -154,6 +154,7 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
             "{needed}, which is left out: what needs it cannot be restored without it"
         )));
     }
+    let foreign = foreign_tables(&mut connection, &patterns)?;
     let progress = Progress::new(table_sizes(&mut connection, &patterns));
     let command = dump_command(&pg_dump, part.path(), &connection, options, &Selection::default());
     run_pg_dump(command, part.path(), &mut connection, &progress, |_| {}, run).map_err(unchanged)?;
@@ -177,6 +178,16 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
     part.put_in_place()?;
     write_checksums(&checksums, &sums)?;
     progress.finish(run);
+    if foreign > 0 {
+        let (tables, are) = if foreign == 1 {
+            ("table", "is")
+        } else {
+            ("tables", "are")
+        };
+        run.emit(Event::Message(format!(
+            "{foreign} foreign {tables} {are} in the backup without rows: those are on other servers"
+        )));
+    }
     Ok(Dumped {
         path: file.to_owned(),
         format: options.format,
@@ -184,6 +195,16 @@ pub fn dump(source: &Target, file: &Path, options: &DumpOptions, run: &Run) -> R
         milliseconds: milliseconds(started),
         checksums,
     })
+}
+
+/// How many foreign tables a dump has without their rows.
+fn foreign_tables(connection: &mut Connection, patterns: &[String]) -> Result<u64> {
+    let rows = connection.query(
+        "select count(*)::text from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind = 'f' \
+         and not coalesce(n.nspname operator(pg_catalog.~) nullif($1::text, ''), false)",
+        &[Some(&patterns.join("|"))],
+    )?;
+    Ok(rows.value(0, 0).and_then(|count| count.parse().ok()).unwrap_or(0))
 }
 
 /// What stays in a dump and needs something of a schema that is left out, a sentence without its end for each pair of

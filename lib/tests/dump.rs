@@ -94,6 +94,45 @@ fn several_excluded_schemas_are_each_left_out() {
 }
 
 #[test]
+fn foreign_tables_without_their_rows_are_counted() {
+    let place = directory();
+    let source = support::database("foreign");
+    Connection::open(&source, &Run::new())
+        .unwrap()
+        .execute(
+            "create foreign data wrapper far; create server away foreign data wrapper far; create schema audit;
+             create foreign table public.a (x int) server away; create foreign table public.b (x int) server away;
+             create foreign table audit.c (x int) server away; create table public.here (x int)",
+        )
+        .unwrap();
+    for (excluded, told) in [
+        (None, "3 foreign tables are"),
+        (Some("audit"), "2 foreign tables are"),
+        (Some("*"), ""),
+    ] {
+        let options = DumpOptions {
+            exclude_schemas: excluded.map(str::to_owned).into_iter().collect(),
+            ..DumpOptions::default()
+        };
+        let (run, events) = listening();
+        dump(&source, &place.path().join("a.dump"), &options, &run).unwrap();
+        let events = events.lock().unwrap();
+        let messages = events.iter().filter_map(|event| match event {
+            Event::Message(text) if text.contains("foreign") => Some(text.as_str()),
+            _ => None,
+        });
+        let messages: Vec<&str> = messages.collect();
+        match told {
+            "" => assert_eq!(messages, [""; 0]),
+            told => assert_eq!(
+                messages,
+                [format!("{told} in the backup without rows: those are on other servers")]
+            ),
+        }
+    }
+}
+
+#[test]
 fn plain_format_comes_back_as_it_was() {
     let options = DumpOptions {
         format: Format::Plain,
