@@ -419,7 +419,9 @@ fn due(
     }
     if !steps.is_empty() {
         refuse_read_only(lock.connection(), target)?;
-        refuse_unwritable(lock.connection(), &options.table)?;
+        if steps.iter().any(|prepared| prepared.step.delta().is_some()) {
+            refuse_unwritable(lock.connection(), &options.table)?;
+        }
         if lock.connection().server_encoding() == "SQL_ASCII" {
             run.emit(Event::Warning(format!(
                 "the encoding of {target} is SQL_ASCII, which checks nothing: what the deltas hold is stored as UTF-8"

@@ -252,8 +252,7 @@ struct Outcome {
     dry_run: bool,
     from: Option<Version>,
     to: Option<Version>,
-    /// Each step, how long it took, and what it left set in its session.
-    steps: Vec<(Step, Option<u64>, Vec<String>)>,
+    steps: Vec<Done>,
     /// What the text of the steps tells, in a dry run.
     hazards: Option<Hazards>,
     preflight: Option<Preflight>,
@@ -261,6 +260,14 @@ struct Outcome {
     holds: Option<String>,
     /// What it was held to, and what came of it.
     proved: Option<Proved>,
+}
+
+/// A step that ran, or would run.
+struct Done {
+    step: Step,
+    /// Of one that ran.
+    milliseconds: Option<u64>,
+    left_behind: Vec<String>,
 }
 
 /// An upgrade that was held to its rehearsal.
@@ -390,7 +397,7 @@ impl Outcome {
     }
 
     fn deltas(&self) -> usize {
-        self.steps.iter().filter(|(step, ..)| step.delta().is_some()).count()
+        self.steps.iter().filter(|done| done.step.delta().is_some()).count()
     }
 
     fn planned(plan: Plan, hazards: Hazards, preflight: Option<Preflight>) -> Outcome {
@@ -398,7 +405,15 @@ impl Outcome {
             dry_run: true,
             from: plan.current,
             to: plan.reached,
-            steps: plan.steps.into_iter().map(|step| (step, None, Vec::new())).collect(),
+            steps: plan
+                .steps
+                .into_iter()
+                .map(|step| Done {
+                    step,
+                    milliseconds: None,
+                    left_behind: Vec::new(),
+                })
+                .collect(),
             hazards: Some(hazards),
             preflight,
             holds: None,
@@ -414,7 +429,11 @@ impl Outcome {
             steps: applied
                 .steps
                 .into_iter()
-                .map(|applied| (applied.step, Some(applied.milliseconds), applied.left_behind))
+                .map(|applied| Done {
+                    step: applied.step,
+                    milliseconds: Some(applied.milliseconds),
+                    left_behind: applied.left_behind,
+                })
                 .collect(),
             hazards: None,
             preflight,
@@ -436,7 +455,7 @@ impl Outcome {
             let rows = self
                 .steps
                 .iter()
-                .map(|(step, ..)| [step.to_string(), step.path().display().to_string()]);
+                .map(|Done { step, .. }| [step.to_string(), step.path().display().to_string()]);
             let steps = if self.steps.is_empty() {
                 String::new()
             } else {
@@ -461,15 +480,16 @@ impl Outcome {
         let steps: Vec<Value> = self
             .steps
             .iter()
-            .map(|(step, milliseconds, left_behind)| {
+            .map(|done| {
+                let step = &done.step;
                 let delta = step.delta();
                 json!({
                     "version": delta.map(|delta| delta.version.to_string()),
                     "name": delta.map(|delta| delta.name.clone()),
                     "type": delta.map_or_else(|| step.to_string(), |delta| delta.kind().to_owned()),
                     "path": step.path().to_string_lossy(),
-                    "execution_time_ms": milliseconds,
-                    "left_behind": left_behind,
+                    "execution_time_ms": done.milliseconds,
+                    "left_behind": done.left_behind,
                 })
             })
             .collect();

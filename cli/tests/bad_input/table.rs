@@ -184,7 +184,7 @@ fn a_table_that_may_not_be_read_or_written() {
     place
         .refused_upgrade(&guest, &[])
         .fails(3)
-        .says(&["the user water_guest lacks INSERT ON", "nothing was changed"])
+        .says(&["water_guest lacks INSERT ON", "nothing was changed"])
         .helps(&["GRANT INSERT ON", "GRANT UPDATE ON", "GRANT USAGE ON SEQUENCE"]);
     // A database in which nothing may be created.
     let empty = empty_database("rights").with("user", "water_guest");

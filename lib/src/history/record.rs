@@ -164,8 +164,11 @@ pub(crate) fn disturbed(error: Error, table: &TableName) -> Error {
     }
 }
 
-/// Says how many statements are done, and their digest. It is called inside a transaction, and works in it as pum's own user: a role that
-/// the script took is the script's again at the transaction's end.
+/// Makes a transaction that of the user and the role, such as `ALTER ROLE ... SET role` gives, that pum has by itself. What the
+/// script took is the script's again at its end.
+pub(crate) const AS_PUM: &str = "set local session authorization default; set local role to default";
+
+/// Says how many statements are done, and their digest. It is called inside a transaction, and works in it as pum's own user.
 pub(crate) fn checkpoint(
     connection: &mut Connection,
     table: &TableName,
@@ -173,7 +176,7 @@ pub(crate) fn checkpoint(
     done: usize,
     digest: &str,
 ) -> Result<()> {
-    connection.execute("set local session authorization default; set local role none")?;
+    connection.execute(AS_PUM)?;
     connection
         .query(
             &format!(

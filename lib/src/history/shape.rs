@@ -98,25 +98,29 @@ pub(super) fn let_owner_grant(privileges: &[impl AsRef<str>], user: &str) -> Str
 /// A privilege is missing; the error names it.
 pub(crate) fn refuse_unwritable(connection: &mut Connection, table: &TableName) -> Result<()> {
     let rows = connection.query(
-        "with t as ( \
-             select c.oid, case when a.attidentity = '' then pg_get_serial_sequence($1::text, 'id')::regclass end as ids \
-             from pg_class c join pg_attribute a on a.attrelid = c.oid and a.attname = 'id' where c.oid = $1::text::regclass \
-         ) \
-         select wanted || ' ON ' || $1::text from t, unnest(array['INSERT', 'UPDATE']) wanted \
-         where not has_any_column_privilege(t.oid, wanted) \
+        // Rows are completed in these columns, and an insert has them all.
+        "select wanted || ' ON ' || $1::text, current_user::text from unnest(array['INSERT', 'UPDATE']) wanted \
+         where exists (select from pg_attribute a where a.attrelid = $1::text::regclass and a.attnum > 0 \
+             and not a.attisdropped and (wanted = 'INSERT' and a.attname = 'version' \
+                 or a.attname in ('execution_time', 'success', 'run_id', 'digest', 'statements_done', 'state')) \
+             and not has_column_privilege(a.attrelid, a.attnum, wanted)) \
          union all \
-         select 'USAGE ON SEQUENCE ' || ids::text from t where not has_sequence_privilege(ids, 'USAGE, UPDATE')",
+         select format('USAGE ON SEQUENCE %I.%I', n.nspname, s.relname), current_user::text from pg_depend d \
+         join pg_class s on s.oid = d.objid join pg_namespace n on n.oid = s.relnamespace \
+         where d.classid = 'pg_class'::regclass and d.refclassid = 'pg_class'::regclass \
+         and d.refobjid = $1::text::regclass and d.deptype = 'a' \
+         and case when s.relkind = 'S' then not has_sequence_privilege(s.oid, 'USAGE, UPDATE') end",
         &[Some(&table.quoted())],
     )?;
     let lacking: Vec<&str> = rows.iter().map(|row| row.text(0)).collect();
     if lacking.is_empty() {
         return Ok(());
     }
-    let user = connection.parameter("user").unwrap_or_default();
+    let user = rows.iter().next().map(|row| row.text(1).to_owned()).unwrap_or_default();
     Err(Error::new(
         ErrorKind::Refused,
         format!(
-            "the upgrades table {table} cannot be written: the user {user} lacks {}",
+            "the upgrades table {table} cannot be written: {user} lacks {}",
             lacking.join(", ")
         ),
     )

@@ -6,6 +6,8 @@ pub(crate) mod outside;
 
 use std::time::{Duration, Instant};
 
+use left::Standing;
+
 use super::lock::{Lock, at_work_in_transaction};
 use super::plan::{Plan, Step};
 use super::watch::Watch;
@@ -171,8 +173,8 @@ pub(crate) struct Application<'a> {
     /// As far as the database came with nothing lower to come.
     floor: Option<Version>,
     done: Vec<AppliedStep>,
-    /// How many of them were asked what they left in the session.
-    asked: usize,
+    /// What a session of pum is before anything runs in it.
+    standing: Option<Standing>,
 }
 
 impl<'a> Application<'a> {
@@ -195,7 +197,7 @@ impl<'a> Application<'a> {
             current: history.current_version(),
             floor: history.floor(),
             done: Vec::new(),
-            asked: 0,
+            standing: None,
         }
     }
 
@@ -281,7 +283,7 @@ impl<'a> Application<'a> {
                 witness.transaction_ended()?;
                 witness.step_ended()?;
             }
-            self.finished(prepared, begun);
+            self.finished(prepared, begun, index + 1 < steps.len());
         }
         Ok(())
     }
@@ -305,14 +307,20 @@ impl<'a> Application<'a> {
         self.in_transaction(steps)
     }
 
-    fn finished(&mut self, prepared: &Prepared, begun: Instant) {
+    fn finished(&mut self, prepared: &Prepared, begun: Instant, another_follows: bool) {
         self.current = self.current.max(prepared.step.delta().map(|delta| delta.version));
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.run.emit(Event::StepFinished { milliseconds });
+        let left_behind = if another_follows {
+            self.left_behind()
+        } else {
+            Vec::new()
+        };
+        left::tell(&prepared.step.to_string(), &left_behind, &self.run);
         self.done.push(AppliedStep {
             step: prepared.step.clone(),
             milliseconds,
-            left_behind: Vec::new(),
+            left_behind,
         });
     }
 
@@ -490,8 +498,7 @@ impl<'a> Application<'a> {
             return Err(left());
         }
         // One round trip. The transaction is judged after the update: in another one it is rolled back all the same.
-        // Until COMMIT: what it leaves in the session is looked at then.
-        let reset = "set local session authorization default; set local role none";
+        let reset = record::AS_PUM;
         let now = "pg_catalog.txid_current_if_assigned()::pg_catalog.text";
         let proved = match row {
             Some(row) => {
@@ -570,10 +577,6 @@ impl<'a> Application<'a> {
         if let Some(connection) = &mut self.connection {
             connection.rollback();
             self.watch.forget();
-            self.ask_what_is_left();
-            let Some(connection) = &mut self.connection else {
-                return Err(no_session());
-            };
             match connection.execute("discard all") {
                 Ok(()) => return Ok(()),
                 Err(error) if error.kind() == ErrorKind::ConnectionLost => self.connection = None,
@@ -582,6 +585,7 @@ impl<'a> Application<'a> {
         }
         let mut connection = Connection::open_for_scripts(self.target, &self.run)?;
         self.lock.guards(&mut connection)?;
+        self.standing = Some(Standing::read(&mut connection)?);
         self.watch.follow(connection.backend_pid());
         if let Some(witness) = &mut self.witness {
             witness.session(connection.backend_pid());

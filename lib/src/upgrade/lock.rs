@@ -224,6 +224,14 @@ impl AtWork {
         self.say(connection, "")
     }
 
+    /// Gives the session its settings anew, and says it again where the script took it back.
+    ///
+    /// # Errors
+    /// As [`AtWork::begin`].
+    pub(super) fn again(&self, connection: &mut Connection) -> Result<()> {
+        self.still(connection, &format!("{}; ", self.settings))
+    }
+
     fn say(&self, connection: &mut Connection, first: &str) -> Result<()> {
         let ours = connection.batch(&format!("{first}{}; {}", self.lock, self.ours))?;
         match ours.value(0, 0) {

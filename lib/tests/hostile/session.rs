@@ -386,10 +386,11 @@ fn a_delta_without_a_transaction_cannot_take_back_that_it_is_at_work() {
     assert_eq!(error.sqlstate(), Some("22012"), "{error}");
     case.execute("truncate public.stop");
     assert_eq!(case.upgrade().unwrap().len(), 1);
-    // One lock each time, and where everything was discarded what pum pins is as it was.
+    // One lock each time, but for the rest of a transaction of the script's own; and where everything was discarded what pum
+    // pins is as it was.
     assert_eq!(
         case.ask("select string_agg(concat_ws(' ', locks, settings), ', ' order by ctid) from public.seen"),
-        "1 on 5s 77MB, 1 on 5s 4MB, 1 on 5s 4MB, 1 on 5s 78MB, 1 on 5s 4MB"
+        "1 on 5s 77MB, 1 on 5s 4MB, 1 on 5s 4MB, 0 on 5s 78MB, 1 on 5s 4MB"
     );
     let told = format!("{:?}", case.events.lock().unwrap());
     assert!(!told.contains("you don't own a lock"), "{told}");
@@ -416,6 +417,115 @@ fn a_delta_that_lost_the_lock_and_took_back_that_it_is_at_work_stops() {
     assert!(!case.has("public.third"));
     assert_eq!(case.upgrade().unwrap().len(), 1);
     assert!(case.has("public.third"));
+}
+
+/// Who deploys has a role that owns things, by a setting of his own, and none of its rights otherwise.
+#[test]
+fn a_role_that_a_setting_gives_stays_the_role_of_an_upgrade() {
+    for (name, by_role) in [("given_role", true), ("given_option", false)] {
+        let case = Case::new(name);
+        case.execute(&format!(
+            "do $$ begin create role {name}_owner; exception when duplicate_object then null; end $$; \
+             do $$ begin create role {name} login noinherit in role {name}_owner; exception when duplicate_object then null; end $$; \
+             alter schema pum_sys owner to {name}_owner; alter table pum_sys.upgrades owner to {name}_owner; \
+             create schema mine authorization {name}_owner"
+        ));
+        let mut target = case.target.clone().with("user", name);
+        if by_role {
+            case.execute(&format!("alter role {name} set role = {name}_owner"));
+        } else {
+            target = target.with("options", &format!("-c role={name}_owner"));
+        }
+        case.delta("create table mine.a ();");
+        case.write(
+            "delta_1.2.0_b.sql",
+            "-- pum: no-transaction\ncreate table mine.b (i int);\ncreate index concurrently on mine.b (i);\nset role none;\n\
+             select 1;\n",
+        );
+        case.write("delta_1.3.0_c.sql", "create table mine.c ();");
+        let applied = pum::upgrade(&target, &case.options(), None, &case.run(|_| {})).unwrap();
+        assert_eq!(applied.steps.len(), 3, "{name}");
+        let left: Vec<String> = applied.steps.iter().map(|step| step.left_behind.join(", ")).collect();
+        assert_eq!(left, ["", &format!("role = {name}"), ""]);
+        let who = case.ask("select string_agg(distinct installed_by, ',') from pum_sys.upgrades where type <> 0");
+        assert_eq!(who, format!("{name}_owner"));
+    }
+}
+
+#[test]
+fn in_a_transaction_of_a_script_nothing_is_asked_before_its_first_query() {
+    let case = Case::new("own_snapshot");
+    case.execute("create table public.t (i int); create table public.seen (rows bigint, level text)");
+    let mut writer = Connection::open_for_scripts(&case.target, &Run::new()).unwrap();
+    writer.execute("begin; insert into public.t values (1)").unwrap();
+    case.delta(
+        "-- pum: no-transaction\nbegin isolation level repeatable read;\nlock table public.t in exclusive mode;\n\
+         insert into public.seen select count(*), 'locked' from public.t;\ncommit;\n\
+         begin;\nset transaction isolation level serializable;\n\
+         insert into public.seen select count(*), current_setting('transaction_isolation') from public.t;\ncommit;\n",
+    );
+    let waiting = std::sync::Mutex::new(Some(writer));
+    let target = case.target.clone();
+    // The other transaction ends when ours waits for it.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let begun = std::time::Instant::now();
+            while super::ask(&target, "select count(*) from pg_locks where not granted") == "0" {
+                assert!(begun.elapsed() < Duration::from_secs(30), "nobody waited");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let mut writer = waiting.lock().unwrap().take().unwrap();
+            writer.execute("commit").unwrap();
+        });
+        assert_eq!(case.upgrade().unwrap().len(), 1);
+    });
+    assert_eq!(
+        case.ask("select string_agg(concat_ws(' ', rows, level), ', ' order by ctid) from public.seen"),
+        "1 locked, 1 serializable"
+    );
+}
+
+#[test]
+fn a_reset_of_all_takes_away_nothing_that_pum_pins() {
+    let case = Case::new("reset_all");
+    case.execute("create table public.seen (settings text)");
+    let look = "insert into public.seen select concat_ws(' ', current_setting('synchronous_commit'), \
+                current_setting('lock_timeout'), current_setting('work_mem'));\n";
+    let database = case.ask("select quote_ident(current_database())");
+    case.execute(&format!("alter database {database} set synchronous_commit = off"));
+    case.delta(format!(
+        "-- pum: no-transaction\nset work_mem = '77MB';\n{look}reset /* x */ all;\n{look}begin;\nreset all;\ncommit;\n{look}"
+    ));
+    assert_eq!(case.upgrade().unwrap().len(), 1);
+    assert_eq!(
+        case.ask("select string_agg(settings, ', ' order by ctid) from public.seen"),
+        "on 5s 77MB, on 5s 4MB, on 5s 4MB"
+    );
+}
+
+#[test]
+fn who_may_only_read_the_upgrades_table_may_run_what_is_not_recorded() {
+    let case = Case::new("only_hooks");
+    case.execute(
+        "do $$ begin create role pum_reads login; exception when duplicate_object then null; end $$; \
+         create schema mine authorization pum_reads; grant usage on schema pum_sys to pum_reads; \
+         grant select on pum_sys.upgrades to pum_reads",
+    );
+    let target = case.target.clone().with("user", "pum_reads");
+    case.write("post-all.sql", "create table if not exists mine.a ();");
+    assert_eq!(case.upgrade_with(&case.options(), &target).unwrap(), ["post-all (sql)"]);
+    case.delta("create table mine.b ();");
+    // A right on some column is not enough: all are written.
+    case.execute(
+        "grant insert on pum_sys.upgrades to pum_reads; grant update (state) on pum_sys.upgrades to pum_reads",
+    );
+    let error = case.upgrade_with(&case.options(), &target).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Refused, "{error}");
+    holds(
+        &told(&error),
+        &["pum_reads lacks UPDATE ON", "USAGE ON SEQUENCE pum_sys.upgrades_id_seq"],
+    );
+    assert!(!case.has("mine.b"));
 }
 
 #[test]

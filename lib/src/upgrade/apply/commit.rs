@@ -8,7 +8,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::history::{TableName, record};
 use crate::run::{Event, Run};
 
-/// When the server's statistics began, which a crash sets anew. Read the same whatever the settings of the session are.
+/// When the server's statistics began, which a crash sets anew; so does a reset of them, which is taken for a crash. A standby that
+/// was made of the files of a server that was stopped has the same, and a fail-over to it is taken for none. Read the same
+/// whatever the settings of the session are.
 pub(super) const LAST_CRASH: &str =
     "pg_catalog.encode(pg_catalog.timestamptz_send(pg_catalog.pg_stat_get_bgwriter_stat_reset_time()), 'hex')";
 
@@ -174,8 +176,8 @@ impl Application<'_> {
                     Outcome::Untold => {
                         return Err(unknown(
                             lost,
-                            "the server crashed or is another since, and may have given the number of its transaction to \
-                             another one",
+                            "the server's statistics began anew since (a crash, another server, or a reset), and after a crash \
+                             the number of its transaction may be another's",
                             "run pum again: it runs what is not recorded".to_owned(),
                         ));
                     }

@@ -15,8 +15,6 @@ use crate::script::{Script, Statement};
 
 /// Whatever the script has set for its session.
 const BEGIN: &str = "begin read write";
-/// It takes away what pum has set for the session, too.
-const DISCARD: &str = "DISCARD ALL";
 
 impl Application<'_> {
     /// A delta that cannot run in a transaction goes statement by statement. What can be in a transaction is, together
@@ -56,6 +54,8 @@ impl Application<'_> {
         }
         let resumed = prepared.unfinished.is_some();
         let mut completed = done;
+        // What pum has set for the session is to be set again.
+        let mut unset = false;
         let outcome = (|| {
             let mut statements = script.statements()?;
             let mut texts = Texts::default();
@@ -63,12 +63,12 @@ impl Application<'_> {
                 let digest = texts.add(&statement);
                 if statement.number() <= done {
                     // What the session had set is gone with the run that was interrupted.
-                    let discards = statement.outside_transaction() == Some(DISCARD);
-                    if discards || sets_the_session(statement.text()) {
+                    let unsets = unsets_the_session(&statement);
+                    if unsets || sets_the_session(statement.text()) {
                         run_statement(connection, &statement, &mut statements)?;
                     }
-                    if discards {
-                        at_work.begin(connection)?;
+                    if unsets {
+                        at_work.again(connection)?;
                     }
                     continue;
                 }
@@ -79,15 +79,13 @@ impl Application<'_> {
                 });
                 prepared.still_in_budget(begun)?;
                 let first_again = resumed && statement.number() == done + 1;
-                if let Some(command) = statement.outside_transaction() {
+                unset |= unsets_the_session(&statement);
+                if statement.outside_transaction().is_some() {
                     at_work.still(connection, "")?;
                     if let Some(witness) = &mut self.witness {
                         witness.statement_begins(connection, &statement)?;
                     }
                     outside(connection, &statement, first_again, milliseconds, &self.run)?;
-                    if command == DISCARD {
-                        at_work.begin(connection)?;
-                    }
                     if let Some(witness) = &mut self.witness {
                         witness.statement_ended(connection, &statement, 0)?;
                     }
@@ -98,9 +96,10 @@ impl Application<'_> {
                     // A transaction of the script's own is left as it is.
                     let own = connection.transaction_status() != TransactionStatus::Idle
                         || statement.is_transaction_control();
+                    // In a transaction of the script's own the question would take its snapshot.
                     if !own {
                         at_work.still(connection, &format!("{BEGIN}; "))?;
-                    } else if connection.transaction_status() != TransactionStatus::Failed {
+                    } else if connection.transaction_status() == TransactionStatus::Idle {
                         at_work.still(connection, "")?;
                     }
                     // A COMMIT of the script's own takes its checkpoint along, so that the block is never run twice.
@@ -121,6 +120,9 @@ impl Application<'_> {
                     }
                 }
                 if connection.transaction_status() == TransactionStatus::Idle {
+                    if std::mem::take(&mut unset) {
+                        at_work.again(connection)?;
+                    }
                     if let Some(witness) = &mut self.witness {
                         witness.transaction_ended()?;
                     }
@@ -268,6 +270,12 @@ fn sets_the_session(statement: &str) -> bool {
     let first = words.next();
     matches!(first.as_deref(), Some("set" | "reset"))
         && !matches!(words.next().as_deref(), Some("local" | "transaction" | "constraints"))
+}
+
+/// Whether a statement is a RESET ALL or DISCARD ALL, which take away what pum has set for the session, too.
+fn unsets_the_session(statement: &Statement) -> bool {
+    let mut words = statement.words();
+    matches!(words.next().as_deref(), Some("RESET" | "DISCARD")) && words.next().as_deref() == Some("ALL")
 }
 
 /// Invalid indexes as bare and as qualified name.
