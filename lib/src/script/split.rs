@@ -1,6 +1,6 @@
 //! Splits a SQL file into statements as psql does, one at a time.
 
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 
 use super::command::{self, Command};
 use super::directive::{ALLOW, Allowance, NO_TRANSACTION, allow, directive};
@@ -243,10 +243,10 @@ impl Splitter {
                 break;
             }
             if rest.starts_with(b"--") {
-                match memchr(b'\n', rest) {
+                match memchr2(b'\r', b'\n', rest) {
                     Some(end) => {
-                        self.source.consume(position + end + 1);
-                        break;
+                        position += end;
+                        continue;
                     }
                     None if self.source.at_end() => position += rest.len(),
                     None => {}

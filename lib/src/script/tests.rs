@@ -164,6 +164,18 @@ fn copy_data_must_end_and_stand_on_their_own_lines() {
     let (line, column, message, _) = refused("copy t from stdin; select 1;\n\\.\n");
     assert_eq!((line, column), (1, 20));
     assert!(message.starts_with("something follows COPY"));
+    // A comment ends at a carriage return, too, and psql would run what stands behind it.
+    let sql = "copy t from stdin; -- x\rcreate table lost();\n1\n\\.\n";
+    let (line, column, message, _) = refused(sql);
+    assert_eq!((line, column), (1, 25));
+    assert!(message.starts_with("something follows COPY"));
+    for chunk in 1..sql.len() {
+        let error = read(sql.as_bytes(), &Variables::new(), Some(chunk)).unwrap_err();
+        assert!(error.message().starts_with("something follows COPY"), "{error}");
+    }
+    let nothing = "copy t from stdin; -- x\r;-- y\r\n1\n\\.\n";
+    let found = read(nothing.as_bytes(), &Variables::new(), Some(4)).unwrap();
+    assert_eq!(found[0].1, b"1\n");
 }
 
 #[test]

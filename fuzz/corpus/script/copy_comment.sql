@@ -1,0 +1,3 @@
+copy public.c from stdin; -- xcreate table public.lost();
+1
+\.
