@@ -115,10 +115,11 @@ fn without_nothing(text: &str) -> Option<&str> {
     if let Some(rest) = text.strip_prefix([' ', '\t', '\n', '\r', '\u{b}', '\u{c}', ';']) {
         return Some(rest);
     }
-    if ["--", "\\restrict ", "\\unrestrict "]
-        .iter()
-        .any(|begin| text.starts_with(begin))
-    {
+    let begins = |begin: &str| {
+        text.strip_prefix(begin)
+            .is_some_and(|rest| rest.starts_with([' ', '\t']))
+    };
+    if text.starts_with("--") || begins("\\restrict") || begins("\\unrestrict") {
         return Some(text.find(['\n', '\r']).map_or("", |end| &text[end..]));
     }
     let mut depth = 0_usize;
