@@ -238,7 +238,8 @@ impl Statements {
         };
         self.count += 1;
         let path = self.splitter.source.path().clone();
-        let statement = Statement::new(path, self.count, piece, &self.variables);
+        let longest = self.splitter.source.longest;
+        let statement = Statement::new(path, self.count, piece, &self.variables, longest);
         self.sound(statement).map(Some)
     }
 
@@ -308,7 +309,8 @@ pub struct Statement {
 }
 
 impl Statement {
-    fn new(path: Arc<Path>, number: usize, piece: Piece, variables: &Variables) -> Result<Statement> {
+    /// Refused when it has more than `longest` bytes with its variables replaced.
+    fn new(path: Arc<Path>, number: usize, piece: Piece, variables: &Variables, longest: usize) -> Result<Statement> {
         let mut statement = Statement {
             path,
             number,
@@ -325,6 +327,9 @@ impl Statement {
                 Ok((sent, marks)) => {
                     let original = std::mem::replace(&mut statement.text, sent);
                     statement.original = Some((original, marks));
+                    if statement.text.len() > longest {
+                        return Err(source::too_long(statement.location(None)));
+                    }
                 }
                 Err((offset, error)) => return Err(error.at(statement.location_of(offset))),
             }

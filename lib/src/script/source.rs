@@ -171,9 +171,7 @@ impl Source {
         if length <= self.longest {
             return Ok(());
         }
-        Err(self
-            .error(begin, "this statement is too long: PostgreSQL takes none of 1 GB")
-            .with_hint("make several statements of it; COPY ... FROM stdin takes any amount of data"))
+        Err(too_long(self.location(begin)))
     }
 
     /// The rest of the line after `offset`, for messages, or its first [`LINE_REST`] bytes.
@@ -274,6 +272,16 @@ impl Source {
     pub(super) fn fingerprint(&self) -> Fingerprint {
         self.hashes.clone().finish()
     }
+}
+
+/// The statement that begins there is longer than [`Source::longest`].
+pub(super) fn too_long(begin: Location) -> Error {
+    Error::new(
+        ErrorKind::Usage,
+        "this statement is too long: PostgreSQL takes none of 1 GB",
+    )
+    .at(begin)
+    .with_hint("make several statements of it; COPY ... FROM stdin takes any amount of data")
 }
 
 /// What tells two files apart.

@@ -24,16 +24,20 @@ fn open(content: impl AsRef<[u8]>) -> Result<Script> {
     Script::open(&file(content).path, &Variables::new())
 }
 
-/// The statements and COPY data of a text that is read in pieces of `chunk` bytes.
-fn read(content: &[u8], variables: &Variables, chunk: Option<usize>) -> Result<Vec<(Statement, Vec<u8>)>> {
+fn statements(content: &[u8], variables: &Variables, chunk: Option<usize>) -> Statements {
     let reader = Box::new(std::io::Cursor::new(content.to_vec()));
     let source = Source::new(Arc::from(Path::new("x.sql")), reader, chunk, Hashes::with_checksum());
-    let mut statements = Statements {
+    Statements {
         splitter: Splitter::new(source),
         variables: Arc::new(variables.clone()),
         expected: None,
         count: 0,
-    };
+    }
+}
+
+/// The statements and COPY data of a text that is read in pieces of `chunk` bytes.
+fn read(content: &[u8], variables: &Variables, chunk: Option<usize>) -> Result<Vec<(Statement, Vec<u8>)>> {
+    let mut statements = statements(content, variables, chunk);
     let mut found = Vec::new();
     while let Some(statement) = statements.next()? {
         let mut data = Vec::new();
@@ -484,6 +488,25 @@ fn a_statement_that_no_server_takes_is_refused_where_it_begins() {
             }
         }
     }
+}
+
+#[test]
+fn a_statement_is_as_long_as_it_is_with_its_variables_replaced() {
+    let mut variables = Variables::new();
+    variables.insert("str", "note", &"x".repeat(50)).unwrap();
+    let sql = b"select 1;\n  select %(note)s,\n %(note)s;\n";
+    let outcome = |longest| {
+        let mut statements = statements(sql, &variables, None);
+        statements.splitter.source.longest = longest;
+        statements.next().unwrap();
+        statements.next()
+    };
+    let text = outcome(1_000).unwrap().unwrap().text;
+    assert_eq!(outcome(text.len()).unwrap().unwrap().text, text);
+    let error = outcome(text.len() - 1).unwrap_err();
+    assert!(error.message().contains("this statement is too long"), "{error}");
+    let location = error.location().unwrap();
+    assert_eq!((location.line, location.column), (2, 3));
 }
 
 /// The byte that the location names.
