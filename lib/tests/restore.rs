@@ -53,9 +53,14 @@ fn an_empty_database_that_is_to_be_created_is_told_with_two_ways_on() {
     let error = told(restore(&file, &target, &options, &Run::new()).unwrap_err());
     assert!(error.contains("exists already and is empty"), "{error}");
     assert!(
-        error.contains("1 other sessions are connected to it, perhaps another restore"),
+        error.contains("1 other session is connected to it, perhaps another restore"),
         "{error}"
     );
+    // Seen by who sees no more of it than that it is there, too.
+    execute(&server, "create role restores login createdb");
+    let own = target.clone().with("user", "restores");
+    let error = told(restore(&file, &own, &options, &Run::new()).unwrap_err());
+    assert!(error.contains("1 other session is connected to it"), "{error}");
     drop(at_work);
     alone();
     let error = told(restore(&file, &target, &options, &Run::new()).unwrap_err());
@@ -582,11 +587,19 @@ fn who_is_connected_is_told() {
     let place = directory();
     let file = plain(place.path(), "CREATE TABLE public.a (b int);\n");
     let target = support::database("busy");
-    let _other = pum::Connection::open(&target, &Run::new()).unwrap();
+    let mut other = pum::Connection::open(&target, &Run::new()).unwrap();
+    // Whoever restores sees no more of another role's session than that it is there.
+    let name = one(&target, "select quote_ident(current_database())");
+    other
+        .execute(&format!(
+            "create role owns_busy login; alter database {name} owner to owns_busy; grant create on schema public to owns_busy"
+        ))
+        .unwrap();
+    let own = target.clone().with("user", "owns_busy");
     let (run, events) = listening();
-    restore(&file, &target, &RestoreOptions::default(), &run).unwrap();
+    restore(&file, &own, &RestoreOptions::default(), &run).unwrap();
     assert!(
-        warnings(&events).contains("1 other sessions are connected"),
+        warnings(&events).contains("1 other session is connected"),
         "{}",
         warnings(&events)
     );

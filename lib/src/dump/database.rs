@@ -36,9 +36,11 @@ pub(super) fn maintenance(target: &Target, run: &Run) -> Result<Connection> {
 /// The database is there. Where it is an empty one, as a restore that was killed leaves it, the error says so.
 pub(super) fn refuse_existing(connection: &mut Connection, target: &Target, name: &str, run: &Run) -> Result<()> {
     let found = connection.query(
-        "select pg_get_userbyid(datdba)::text, pg_has_role(datdba, 'usage')::text, \
-         (select count(*) from pg_stat_activity a where a.datid = d.oid and a.backend_type = 'client backend')::text \
-         from pg_database d where datname = $1::text",
+        &format!(
+            "select pg_get_userbyid(datdba)::text, pg_has_role(datdba, 'usage')::text, \
+             (select count(*) from pg_stat_activity a where a.datid = d.oid and {IS_SESSION})::text \
+             from pg_database d where datname = $1::text"
+        ),
         &[Some(name)],
     )?;
     let Some(row) = found.iter().next() else { return Ok(()) };
@@ -55,8 +57,8 @@ pub(super) fn refuse_existing(connection: &mut Connection, target: &Target, name
     }
     if row.text(2) != "0" {
         let hint = format!(
-            "{} other sessions are connected to it, perhaps another restore at work: wait for its end, or name another database",
-            row.text(2)
+            "{} connected to it, perhaps another restore at work: wait for its end, or name another database",
+            other_sessions(row.text(2))
         );
         return refuse(" and is empty", hint);
     }
@@ -72,6 +74,17 @@ pub(super) fn refuse_existing(connection: &mut Connection, target: &Target, name
             quote_identifier(name)
         ),
     )
+}
+
+/// Whether a row `a` of pg_stat_activity is somebody's session. Of those of other roles only a member of pg_read_all_stats
+/// sees the type; processes that work for nobody have no role.
+const IS_SESSION: &str = "a.usesysid is not null and coalesce(a.backend_type, 'client backend') = 'client backend'";
+
+fn other_sessions(count: &str) -> String {
+    match count {
+        "1" => "1 other session is".to_owned(),
+        _ => format!("{count} other sessions are"),
+    }
 }
 
 /// Refuses what the role lacks an attribute for, before anything is made.
@@ -224,12 +237,14 @@ pub(super) fn look_at_database(
     run: &Run,
 ) -> Result<()> {
     let facts = connection.query(
-        "select d.datistemplate::text, pg_is_in_recovery()::text, current_setting('transaction_read_only'),
-                (select count(*) from pg_stat_activity a
-                 where a.datid = d.oid and a.pid <> pg_backend_pid() and a.backend_type = 'client backend')::text,
-                (select string_agg(a.pid::text, ', ') from pg_stat_activity a
-                 where a.datid = d.oid and a.application_name = 'pum pg_restore')
-         from pg_database d where d.datname = current_database()",
+        &format!(
+            "select d.datistemplate::text, pg_is_in_recovery()::text, current_setting('transaction_read_only'),
+                    (select count(*) from pg_stat_activity a
+                     where a.datid = d.oid and a.pid <> pg_backend_pid() and {IS_SESSION})::text,
+                    (select string_agg(a.pid::text, ', ') from pg_stat_activity a
+                     where a.datid = d.oid and a.application_name = 'pum pg_restore')
+             from pg_database d where d.datname = current_database()"
+        ),
         &[],
     )?;
     let refuse = |what: &str, hint: &str| Err(Error::new(ErrorKind::Refused, what).with_hint(hint));
@@ -263,8 +278,8 @@ pub(super) fn look_at_database(
     }
     if fact(3) != "0" {
         run.emit(Event::Warning(format!(
-            "{} other sessions are connected to \"{name}\"",
-            fact(3)
+            "{} connected to \"{name}\"",
+            other_sessions(fact(3))
         )));
     }
     if options.clean || options.into_existing {
