@@ -176,16 +176,34 @@ fn every_dependency_is_of_a_licence_a_name_and_a_source_that_are_allowed() {
         .map(|rest| rest.split('"').next().unwrap())
         .collect();
     assert!(denied.contains(&"tokio") && denied.len() > 1, "{denied:?}");
+    // libFuzzer itself has its own licence, and is no part of what is shipped.
+    let with_fuzzer = [allowed.as_slice(), &["NCSA"]].concat();
+    for (workspace, allowed) in [("..", &allowed), ("../fuzz", &with_fuzzer)] {
+        let refused = refused(&packages(workspace), allowed, &denied);
+        assert_eq!(refused, [""; 0], "{workspace}");
+    }
+}
+
+/// All that a workspace is made of, by its lock file, which has to fit it.
+fn packages(workspace: &str) -> Vec<serde_json::Value> {
     let output = std::process::Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--locked", "--all-features"])
-        .current_dir(here(".."))
+        .current_dir(here(workspace))
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{workspace}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     assert!(packages.len() > 50);
-    let refused: Vec<String> = packages
+    packages.clone()
+}
+
+fn refused(packages: &[serde_json::Value], allowed: &[&str], denied: &[&str]) -> Vec<String> {
+    packages
         .iter()
         .filter(|package| {
             let source = package["source"].as_str();
@@ -193,14 +211,13 @@ fn every_dependency_is_of_a_licence_a_name_and_a_source_that_are_allowed() {
                 .as_str()
                 .is_some_and(|path| Path::new(path).starts_with(here("..").canonicalize().unwrap()));
             let any_version = |dependency: &serde_json::Value| dependency["req"] == "*" && dependency["path"].is_null();
-            !is_allowed(package["license"].as_str().unwrap_or("none"), &allowed)
+            !is_allowed(package["license"].as_str().unwrap_or("none"), allowed)
                 || denied.contains(&package["name"].as_str().unwrap())
                 || !source.map_or(ours, |source| source == CRATES_IO)
                 || (ours && package["dependencies"].as_array().unwrap().iter().any(any_version))
         })
         .map(|package| format!("{} {} {}", package["name"], package["license"], package["source"]))
-        .collect();
-    assert_eq!(refused, [""; 0]);
+        .collect()
 }
 
 /// As cargo calls it, wherever it is fetched from.
