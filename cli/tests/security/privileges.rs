@@ -292,7 +292,7 @@ const CREATES_IN_TOWN: Grant<'_> = (
 
 /// What it takes to read all of [`town`].
 pub(crate) const READS_ALL: [Grant<'_>; 5] = [
-    ("grant usage on schema town to ROLE", "may not read in the schema town"),
+    ("grant usage on schema town to ROLE", "what is in the schema town"),
     READS_TABLE[0],
     ("grant select on town.pipe to ROLE", "permission denied for table pipe"),
     READS_TABLE[1],

@@ -29,7 +29,8 @@ pub(super) fn explain(error: Error, ended: &Ended, path: &Path, connection: &mut
              where c.relkind in ('r', 'p', 'S', 'm', 'v') and n.nspname not like 'pg\\_%'
                and n.nspname <> 'information_schema' and not has_table_privilege(c.oid, 'SELECT')
              union all
-             select string_agg('in the schema ' || quote_ident(n.nspname), ', ' order by n.nspname) from pg_namespace n
+             select 'what is in the schema' || case when count(*) > 1 then 's ' else ' ' end
+                    || string_agg(quote_ident(n.nspname), ', ' order by n.nspname) from pg_namespace n
              where not has_schema_privilege(n.oid, 'USAGE') and n.nspname not like 'pg\\_%'
                and exists (select from pg_class c where c.relnamespace = n.oid)",
             &[],
@@ -42,7 +43,7 @@ pub(super) fn explain(error: Error, ended: &Ended, path: &Path, connection: &mut
             names => error.with_hint(format!(
                 "dump as a role that may read everything (a member of pg_read_all_data since PostgreSQL 14); this one may \
                  not read {}",
-                names.join(", ")
+                names.join(", and ")
             )),
         };
     }
