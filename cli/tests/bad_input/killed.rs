@@ -119,7 +119,14 @@ fn a_backup_is_flushed_to_the_disk_before_it_has_its_name() {
             println!("strace is not there: not tried");
             return;
         };
-        assert!(traced.status.success(), "{}", String::from_utf8_lossy(&traced.stderr));
+        let said = String::from_utf8_lossy(&traced.stderr);
+        // As in a container that may not trace.
+        if !traced.status.success() && said.contains("strace: ") && said.to_lowercase().contains("ptrace") {
+            assert!(std::env::var_os("CI").is_none(), "strace may not trace: {said}");
+            println!("strace may not trace: not tried: {said}");
+            return;
+        }
+        assert!(traced.status.success(), "{said}");
         let trace = fs::read_to_string(place.path("trace")).unwrap();
         let calls: Vec<&str> = trace.lines().filter(|call| !call.contains(" = -1 ")).collect();
         let named = calls
@@ -137,7 +144,8 @@ fn a_backup_is_flushed_to_the_disk_before_it_has_its_name() {
         let wanted = if format == "directory" { 3 } else { 1 };
         assert!(flushed(before, ".part") >= wanted, "{format}: {trace}");
         let directory = place.path("").canonicalize().unwrap();
-        let directory = format!("<{}>)", text(&directory).trim_end_matches('/'));
+        // Of a call that another process interrupts, nothing follows the directory but `<unfinished ...>`.
+        let directory = format!("<{}>", text(&directory).trim_end_matches('/'));
         assert!(flushed(after, &directory) > 0, "{format}: {trace}");
     }
 }

@@ -439,7 +439,7 @@ fn neither_pum_nor_what_it_starts_leaves_a_core() {
         .program("sh")
         .args([
             "-c",
-            "ulimit -Sc \"$(ulimit -Hc)\"; ulimit -Sc > before; exec \"$@\"",
+            "ulimit -c unlimited 2> /dev/null || ulimit -Sc \"$(ulimit -Hc)\"; ulimit -Sc > before; exec \"$@\"",
             "sh",
         ])
         .args([env!("CARGO_BIN_EXE_pum"), "dump", "-p", &target.name(), "held.backup"])
@@ -458,6 +458,8 @@ fn neither_pum_nor_what_it_starts_leaves_a_core() {
     let limits = [core_limit(&pum.id().to_string()), core_limit(&dump)];
     holder.execute("commit").unwrap();
     assert!(pum.wait().unwrap().success());
-    println!("before: {}", fs::read_to_string(place.path("before")).unwrap());
+    if fs::read_to_string(place.path("before")).unwrap().trim() == "0" {
+        println!("no process may leave a core on this machine: not tried");
+    }
     assert_eq!(limits, [Some("0".to_owned()), Some("0".to_owned())]);
 }
