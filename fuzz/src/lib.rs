@@ -183,10 +183,11 @@ pub fn target(data: &[u8]) {
     };
     if let Some(target) = told(Target::new(text)) {
         let secret = "c4n4ry-s3cr3t";
-        let target = target.with("password", secret);
-        assert!(!target.to_string().contains(secret));
-        assert!(!target.name().contains(secret));
-        assert!(!format!("{target:?}").contains(secret));
+        let shows = |target: &Target| format!("{target} {} {target:?}", target.name()).contains(secret);
+        // A fuzzer learns the word, and names a database so.
+        if !shows(&target) {
+            assert!(!shows(&target.with("password", secret)));
+        }
     }
 }
 
