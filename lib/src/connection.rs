@@ -5,6 +5,7 @@
 
 mod copy;
 pub(crate) mod libpq;
+mod pooler;
 
 use std::ffi::CString;
 use std::fmt;
@@ -35,6 +36,8 @@ pub struct Connection {
     watched: bool,
     // Whether the rows of a COPY are on their way.
     copying: bool,
+    // The process that answered first.
+    process: i32,
     last_notice: Option<ServerError>,
     repeated: u64,
 }
@@ -172,8 +175,8 @@ impl Connection {
     /// another schema is ever called, no timeout ends it, and row security that would hide rows is an error.
     ///
     /// # Errors
-    /// [`ErrorKind::PasswordNeeded`] when the server wants a password that nobody gave, else
-    /// [`ErrorKind::Connection`] with libpq's words.
+    /// [`ErrorKind::PasswordNeeded`] when the server wants a password that nobody gave, [`ErrorKind::Refused`] where a pooler
+    /// hands each transaction to another process: nothing was set there; else [`ErrorKind::Connection`] with libpq's words.
     pub fn open(target: &Target, run: &Run) -> Result<Connection> {
         let mut connection = Connection::open_for_scripts(target, run)?;
         let timeouts = connection.timeouts("set");
@@ -195,6 +198,22 @@ impl Connection {
     /// # Errors
     /// As [`Connection::open`].
     pub fn open_for_scripts(target: &Target, run: &Run) -> Result<Connection> {
+        let mut connection = Connection::connect(target, run)?;
+        // What the server says to every session is told with the first.
+        for notice in connection.pg.take_notices().kept {
+            run.greet(notice);
+        }
+        // Before anything is set: behind a pooler it could be set for somebody else.
+        connection.refuse_shared()?;
+        if connection.server_version().number() >= 140_000 {
+            // Not every system can do it.
+            connection.watched = connection.execute(&format!("set {NOTICE_END}")).is_ok();
+        }
+        Ok(connection)
+    }
+
+    /// A session in which nothing is set.
+    fn connect(target: &Target, run: &Run) -> Result<Connection> {
         run.go_on()?;
         let environment = environment::shared(run)?;
         let resolved = target.resolve(run)?;
@@ -233,7 +252,7 @@ impl Connection {
         if !pg.set_nonblocking() {
             return Err(Error::new(ErrorKind::Connection, pg.error_message()));
         }
-        let mut connection = Connection {
+        Ok(Connection {
             pg,
             target: target.clone(),
             run: run.clone(),
@@ -243,18 +262,10 @@ impl Connection {
             give_up: None,
             watched: false,
             copying: false,
+            process: 0,
             last_notice: None,
             repeated: 0,
-        };
-        // What the server says to every session is told with the first.
-        for notice in connection.pg.take_notices().kept {
-            run.greet(notice);
-        }
-        if connection.server_version().number() >= 140_000 {
-            // Not every system can do it.
-            connection.watched = connection.execute(&format!("set {NOTICE_END}")).is_ok();
-        }
-        Ok(connection)
+        })
     }
 
     /// Statements that take away every timeout that a role or a database may have set and this server knows, and let it
@@ -305,6 +316,11 @@ impl Connection {
     /// The process that serves this session, as the handshake told it.
     pub fn backend_pid(&self) -> i32 {
         self.pg.backend_pid()
+    }
+
+    /// The process that serves this session, as it told itself: behind a pooler another than [`Connection::backend_pid`].
+    pub(crate) fn process(&self) -> i32 {
+        self.process
     }
 
     /// What libpq used for a keyword, such as `host`, `port`, `dbname`, `user`.
@@ -859,10 +875,7 @@ fn refused(target: &Target, pg: &Pg) -> Error {
     if let Some(password) = target.value("password").filter(|password| !password.is_empty()) {
         message = message.replace(password, "***");
     }
-    let name = match target.service() {
-        Some(service) => format!("the service \"{service}\""),
-        None => target.to_string(),
-    };
+    let name = named(target);
     if pg.needs_password() {
         return Error::new(
             ErrorKind::PasswordNeeded,
@@ -883,6 +896,13 @@ fn refused(target: &Target, pg: &Pg) -> Error {
         "check that the server runs and that host and port are right; psql with the same name must connect too"
     };
     Error::new(ErrorKind::Connection, format!("cannot connect to {name}: {message}")).with_hint(hint)
+}
+
+fn named(target: &Target) -> String {
+    match target.service() {
+        Some(service) => format!("the service \"{service}\""),
+        None => target.to_string(),
+    }
 }
 
 fn c_text(text: &str) -> Result<CString> {

@@ -57,7 +57,7 @@ const CHECKS: &[Check] = checks![
 ];
 
 /// The concerns for which an upgrade is not begun: it could not succeed.
-const REFUSES: [&str; 3] = ["standby", "no_synchronous_standby", "transaction_pooler"];
+const REFUSES: [&str; 2] = ["standby", "no_synchronous_standby"];
 
 /// How a pre-flight looks at a database.
 #[derive(Debug, Clone)]
@@ -172,9 +172,8 @@ pub fn preflight(production: &Target, plan: &Plan, options: &PreflightOptions, r
         let due = Due::read(plan, &options.upgrade.variables)?;
         let mut connection = Connection::open(production, run)?;
         let mut found = Found::default();
-        if pooler::look(&mut connection, due.sessions(), &mut found)? {
-            found.look(&mut connection, production, &due, options)?;
-        }
+        pooler::look(&connection, due.sessions(), &mut found);
+        found.look(&mut connection, production, &due, options)?;
         Ok(Preflight::new(found.concerns, found.not_seen))
     })();
     outcome.map_err(|error: Error| error.with_state("nothing was changed"))

@@ -83,7 +83,12 @@ pub struct Run {
     within_python_delta: bool,
     // What servers have said to new sessions.
     greetings: Arc<Mutex<Vec<ServerError>>>,
+    // The poolers that were found to keep sessions apart.
+    pools: Arc<Mutex<Vec<Pool>>>,
 }
+
+/// Where a pooler is, and the database and the user there: host, its address, port, database, user.
+pub(crate) type Pool = [Option<String>; 5];
 
 /// So many greetings are told at the most.
 const GREETINGS: usize = 100;
@@ -110,6 +115,7 @@ impl Run {
             python: None,
             within_python_delta: false,
             greetings: Arc::default(),
+            pools: Arc::default(),
         }
     }
 
@@ -185,6 +191,16 @@ impl Run {
             drop(told);
             self.emit(Event::Notice(notice));
         }
+    }
+
+    /// Whether a pooler is known to keep sessions apart, so that it need not be found out for each.
+    pub(crate) fn keeps_sessions(&self, pool: &Pool) -> bool {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).contains(pool)
+    }
+
+    /// Remembers a pooler that keeps sessions apart.
+    pub(crate) fn remember_pool(&self, pool: Pool) {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner).push(pool);
     }
 
     /// An error of kind [`ErrorKind::Cancelled`] once the run is cancelled.

@@ -13,6 +13,9 @@ mod directory;
 mod interrupt;
 mod killed;
 mod planted;
+mod pooled;
+#[path = "../../../lib/tests/support/pooler.rs"]
+mod pooler;
 mod production;
 mod statement;
 mod support;

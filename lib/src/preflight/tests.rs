@@ -6,7 +6,7 @@ use super::{CHECKS, REFUSES};
 
 /// The codes of the queries' first lines, and those of the Rust beside them.
 fn codes() -> BTreeSet<String> {
-    let mut codes: BTreeSet<String> = ["pooler", "transaction_pooler", "disk_space"].map(str::to_owned).into();
+    let mut codes: BTreeSet<String> = ["pooler", "disk_space"].map(str::to_owned).into();
     for check in CHECKS {
         let line = check.sql.lines().find_map(|line| line.strip_prefix("-- codes: "));
         codes.extend(line.unwrap().split(", ").map(str::to_owned));

@@ -1,12 +1,12 @@
 //! What the server as a whole is and does.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use pum::{Connection, ErrorKind, PreflightOptions, Run, Severity};
+use pum::{Connection, ErrorKind, PreflightOptions, Run, Severity, plan, preflight};
 
-use crate::support::standby::{Running, as_owner, standby};
+use crate::support::pooler::{pgbouncer, pool};
+use crate::support::standby::standby;
 use crate::{Scene, codes, holds, one, start};
 
 #[test]
@@ -173,64 +173,54 @@ fn vacuums_against_wraparound_are_told() {
     holds(&concern.effect, &["does not give way"]);
 }
 
-fn pgbouncer() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin")])
-        .map(|directory| directory.join("pgbouncer"))
-        .find(|program| program.is_file());
-    assert!(found.is_some() || std::env::var_os("CI").is_none(), "no pgbouncer");
-    found
-}
-
 #[test]
-#[allow(clippy::print_stdout)]
 fn a_pooler_is_told_and_refused_where_it_shares_sessions() {
-    let Some(program) = pgbouncer() else {
-        println!("pgbouncer is not there: poolers are not tried");
-        return;
-    };
+    let Some(program) = pgbouncer() else { return };
     let server = start(&[]);
     let scene = Scene::of(server.create_database("pooled").unwrap());
     let base = server.socket_directory();
-    for (mode, port) in [("session", "6001"), ("transaction", "6002"), ("statement", "6003")] {
-        let file = base.join(format!("{mode}.ini"));
-        std::fs::write(
-            &file,
-            format!(
-                "[databases]\npooled = host={0} port=5432 user=postgres\n[pgbouncer]\npool_mode = {mode}\nlisten_port = {port}\n\
-                 listen_addr =\nunix_socket_dir = {0}\nauth_type = any\nlogfile = {0}/{mode}.log\n\
-                 ignore_startup_parameters = extra_float_digits\n",
-                base.display()
-            ),
-        )
-        .unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o666)).unwrap();
-        let _running = Running(as_owner(&program, base).arg(&file).spawn().unwrap());
-        let socket = base.join(format!(".s.PGSQL.{port}"));
-        for _ in 0..100 {
-            if socket.exists() {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        let pooled = scene.target.clone().with("port", port);
-        let found = scene.look_at(&pooled, &PreflightOptions::new(scene.upgrade()));
-        if mode == "session" {
-            assert_eq!(codes(&found), ["pooler"]);
-            let concern = one(&found, "pooler");
-            assert_eq!(concern.severity, Severity::Know);
-            holds(&concern.what, &["a pooler stands between pum and the server"]);
-            holds(&concern.effect, &["up to 3 sessions"]);
-            assert!(found.refusal().is_none());
-        } else {
-            assert_eq!(codes(&found), ["transaction_pooler"]);
-            holds(found.refusal().unwrap().message(), &["nothing would keep them"]);
+    let at = |port: &str| scene.target.clone().with("port", port);
+
+    let _session = pool(&program, base, "session", "6001", "");
+    let options = PreflightOptions::new(scene.upgrade());
+    let plan = plan(&scene.target, &options.upgrade, &Run::new()).unwrap();
+    let found = scene.look_at(&at("6001"), &options);
+    assert_eq!(codes(&found), ["pooler"]);
+    let concern = one(&found, "pooler");
+    assert_eq!(concern.severity, Severity::Know);
+    holds(&concern.what, &["a pooler stands between pum and the server"]);
+    holds(&concern.effect, &["up to 3 sessions"]);
+    assert!(found.refusal().is_none());
+
+    // Where another session has to wait, this one has its process still.
+    let _narrow = pool(&program, base, "session", "6004", "default_pool_size = 1\n");
+    let mut narrow = Connection::open(&at("6004"), &Run::new()).unwrap();
+    assert_eq!(
+        narrow.query("show search_path", &[]).unwrap().value(0, 0),
+        Some("pg_catalog, pg_temp")
+    );
+
+    // Of several processes that are free some poolers give the one that rested longest.
+    for (mode, port, more) in [
+        ("transaction", "6002", ""),
+        ("statement", "6003", ""),
+        ("transaction", "6005", "default_pool_size = 1\n"),
+        ("transaction", "6006", "min_pool_size = 2\nserver_round_robin = 1\n"),
+    ] {
+        let _shared = pool(&program, base, mode, port, more);
+        for _ in 0..3 {
+            let error = preflight(&at(port), &plan, &options, &Run::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            holds(error.message(), &["hands each transaction to another process"]);
             holds(
-                one(&found, "transaction_pooler").advice.as_str(),
-                &["pool_mode = session"],
+                error.hint().unwrap(),
+                &["(it listens on port 5432)", "pool_mode = session"],
             );
-            assert_eq!(found.not_seen[0].what, "everything else");
+            assert_eq!(error.state(), Some("nothing was changed"));
         }
+        let wait = if more.starts_with("min") { 1500 } else { 0 };
+        std::thread::sleep(Duration::from_millis(wait));
+        let error = Connection::open_for_scripts(&at(port), &Run::new()).err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Refused);
     }
 }

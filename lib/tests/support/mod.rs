@@ -1,6 +1,7 @@
 //! One throw-away server per test binary, one database per test.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used, clippy::expect_used)]
 
+pub mod pooler;
 pub mod standby;
 
 use std::path::PathBuf;
