@@ -124,6 +124,8 @@ fn the_mark_on_a_database_of_a_rehearsal_is_no_difference() {
     assert_eq!(mark(&test), "made by pum for a rehearsal; pum drops it at the next one");
     assert!(rehearsal.is_clean(), "{}", rehearsal.report().to_json());
 
+    drop(rehearsal);
+
     // A comment of somebody's own is one.
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("comment.sql");
