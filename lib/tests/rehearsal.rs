@@ -123,7 +123,7 @@ fn the_mark_on_a_database_of_a_rehearsal_is_no_difference() {
     let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
     assert_eq!(mark(&test), "made by pum for a rehearsal; pum drops it at the next one");
     assert!(rehearsal.is_clean(), "{}", rehearsal.report().to_json());
-
+    // It holds its copy.
     drop(rehearsal);
 
     // A comment of somebody's own is one.
