@@ -42,7 +42,7 @@ Exit codes:
   0    done, or you said no
   1    differences, or a failure
   2    wrong usage; check could not tell
-  3    refused, nothing was changed; of many databases at most the canaries
+  3    refused, nothing was changed; with --canary those may be upgraded
   5    another run is at work on the same upgrades table
   6    no connection, or it was lost; run the same command again
   7    nobody knows whether the last step was committed
