@@ -37,9 +37,16 @@ Examples:
     pum test-and-upgrade -pp water_prod -t water_sys.info -d deltas -f water.backup
 
 A database is named by a service of pg_service.conf, a URI or a conninfo string, as for psql.
-Exit code: 0 fine, 1 differences or failure, 2 wrong usage (and check could not tell), 3 refused and nothing changed,
-5 another run is at work, 6 no connection or it was lost, 7 the connection was lost and nobody knows whether the last
-step was committed, 128 and the signal's number when a signal ended it.";
+
+Exit codes:
+  0    done, or you said no
+  1    differences, or a failure
+  2    wrong usage; check could not tell
+  3    refused, nothing was changed; with --canary those may be upgraded
+  5    another run is at work on the same upgrades table
+  6    no connection, or it was lost; run the same command again
+  7    nobody knows whether the last step was committed
+  128  and the signal's number: a signal ended it";
 
 /// Upgrade PostgreSQL databases by delta files, and prove the upgrade before production is touched
 #[derive(Debug, Parser)]

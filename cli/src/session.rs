@@ -10,7 +10,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::config::{Config, Setting};
-use crate::terminal::Terminal;
+use crate::terminal::{Terminal, line};
 
 /// One call of the command.
 pub(crate) struct Session {
@@ -76,6 +76,31 @@ impl Session {
             Some(file) => Ok(Compared::Snapshot(name.map(|_| Catalog::load(&file))?.value)),
             None => self.target(name, ask).map(Compared::Database),
         }
+    }
+
+    /// Which database a name leads to, in a sentence, told before it is written to: two services are easily mistaken
+    /// for each other.
+    ///
+    /// # Errors
+    /// No session can be opened.
+    pub(crate) fn identity(&self, target: &Target) -> Result<String> {
+        let mut connection = Connection::open(target, &self.run)?;
+        let found = connection.query(
+            "select current_database()::text, current_user::text, pg_size_pretty(pg_database_size(current_database()))",
+            &[],
+        )?;
+        let fact = |column| line(found.value(0, column).unwrap_or_default()).into_owned();
+        let named = |keyword| line(&connection.parameter(keyword).unwrap_or_default()).into_owned();
+        Ok(format!(
+            "{} is the database {} ({}) on {}, port {}, PostgreSQL {}, as {}.",
+            line(&target.name()),
+            fact(0),
+            fact(2),
+            named("host"),
+            named("port"),
+            connection.server_version(),
+            fact(1)
+        ))
     }
 
     fn named(&self, name: Setting<String>, ask: Ask, must_open: bool) -> Result<Target> {

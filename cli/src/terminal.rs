@@ -15,6 +15,7 @@ use pum::{Error, ErrorKind, Event, Result, Run, ServerError};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 pub(crate) use progress::Row;
+use text::quoted;
 pub(crate) use text::{indented, json, line};
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -162,8 +163,7 @@ impl Terminal {
             Event::Message(message) => Some(indented(message)),
             Event::Warning(message) => Some(warning(message)),
             Event::Notice(notice) => self.notice(notice),
-            // Indented, so that nothing a program says can pass for a line of ours.
-            Event::Output { from: _, line: text } => Some(format!("  {}", line(text))),
+            Event::Output { from: _, line: text } => Some(quoted(text)),
             _ => None,
         }
     }
@@ -299,8 +299,9 @@ impl Drop for Unseen {
     }
 }
 
+/// A warning is a sentence on one line: names of files stand in it.
 fn warning(message: &str) -> String {
-    format!("{WARNING}warning{WARNING:#}: {}", indented(message))
+    format!("{WARNING}warning{WARNING:#}: {}", line(message))
 }
 
 fn console_width() -> Option<usize> {

@@ -468,11 +468,15 @@ impl Flow<'_> {
 }
 
 fn not_apart(what: &str, other: &str) -> Error {
+    let hint = match what {
+        "test" => "name another database; pum would overwrite this one",
+        _ => "name another database: one compared with itself never differs, and that would prove nothing",
+    };
     Error::new(
         ErrorKind::Refused,
         format!("the {what} database is {other}, under another name or the same"),
     )
-    .with_hint("name another database; pum would overwrite this one")
+    .with_hint(hint)
 }
 
 fn baseline_options(upgrade: &UpgradeOptions, version: Version) -> BaselineOptions {

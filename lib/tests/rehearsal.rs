@@ -104,6 +104,47 @@ fn a_clean_rehearsal_is_carried_out() {
 }
 
 #[test]
+fn the_mark_on_a_database_of_a_rehearsal_is_no_difference() {
+    let production = town("arvel", "1.0.0");
+    let mark = |target: &Target| {
+        let mut connection = Connection::open(target, &Run::new()).unwrap();
+        let found = connection
+            .query(
+                "select coalesce(shobj_description(oid, 'pg_database'), '') from pg_database where datname = current_database()",
+                &[],
+            )
+            .unwrap();
+        found.value(0, 0).unwrap_or_default().to_owned()
+    };
+    let test = support::server().target("marked_by_the_rehearsal");
+    let mut options = options();
+    options.test = Some(test.clone());
+    options.filter.include_words(&["comments"]).unwrap();
+    let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
+    assert_eq!(mark(&test), "made by pum for a rehearsal; pum drops it at the next one");
+    assert!(rehearsal.is_clean(), "{}", rehearsal.report().to_json());
+    // It holds its copy.
+    drop(rehearsal);
+
+    // A comment of somebody's own is one.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("comment.sql");
+    std::fs::write(
+        &file,
+        "do $$ begin execute format('comment on database %I is ''made by pum''', current_database()); end $$",
+    )
+    .unwrap();
+    options.expected = Some(Expected::Sql(vec![water("create.sql"), file]));
+    let rehearsal = rehearse(&production, &options, &Run::new()).unwrap();
+    assert_eq!(
+        rehearsal.report().differences().len(),
+        1,
+        "{}",
+        rehearsal.report().to_json()
+    );
+}
+
+#[test]
 fn rows_that_deltas_make_are_compared_when_asked_for() {
     let production = town("arvel", "1.0.0");
     let mut options = options();

@@ -5,7 +5,7 @@
 mod dumps;
 mod support;
 
-use pum::{DumpOptions, ErrorKind, Event, Format, RestoreOptions, Run, Target, dump, restore};
+use pum::{Connection, DumpOptions, ErrorKind, Event, Format, RestoreOptions, Run, Target, dump, restore};
 
 use dumps::*;
 
@@ -248,6 +248,31 @@ fn clean_replaces_and_into_existing_adds() {
         assert!(again.message().contains("already exists"), "{again}");
         assert_eq!(contents(&target), contents(source()));
     }
+}
+
+#[test]
+fn two_at_once_into_an_empty_database_are_not_told_to_mix() {
+    let place = directory();
+    let file = place.path().join("a");
+    dump_to(&file, Format::Custom);
+    let target = support::database("two_at_once");
+    // The first has made its schema, which the second cannot see yet.
+    let mut first = Connection::open(&target, &Run::new()).unwrap();
+    first.execute("begin; create schema water").unwrap();
+    let error = std::thread::scope(|scope| {
+        let second = scope.spawn(|| restore(&file, &target, &RestoreOptions::default(), &Run::new()));
+        wait_for("the second restore", || {
+            one(&target, "select count(*)::text from pg_locks where not granted") != "0"
+        });
+        first.execute("commit").unwrap();
+        second.join().unwrap().unwrap_err()
+    });
+    assert_eq!(error.sqlstate(), Some("23505"), "{error}");
+    let hint = error.hint().unwrap_or_default();
+    assert!(
+        hint.contains("another restore may be at work") && !hint.contains("-x"),
+        "{hint}"
+    );
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub(crate) struct Restore {
     #[arg(short = 'N', long, value_name = "SCHEMA")]
     exclude_schema: Vec<String>,
 
-    /// Drop what the database holds first
+    /// Drop what the backup holds first; what only the database holds stays
     #[arg(long, conflicts_with = "into_existing")]
     clean: bool,
 
@@ -74,6 +74,9 @@ pub(crate) fn run(args: Restore, session: &Session) -> Result<Exit> {
     } else {
         session.target(name, args.database.login.ask())?
     };
+    if !args.create {
+        session.terminal.tell(&session.identity(&target)?);
+    }
     let restored = pum::restore(&args.file, &target, &options, &session.run)?;
     session.terminal.print(&format!(
         "Restored {} into {} in {}.\n{}",
@@ -82,6 +85,14 @@ pub(crate) fn run(args: Restore, session: &Session) -> Result<Exit> {
         duration(restored.milliseconds),
         passed_over(&restored.passed_over)
     ))?;
+    if args.clean {
+        session
+            .terminal
+            .tell("What the database held and the backup does not is still there.");
+    }
+    session
+        .terminal
+        .tell("Run ANALYZE in it: a restored database has no statistics for the planner.");
     Ok(Exit::Done)
 }
 

@@ -6,7 +6,7 @@ use pum::{Connection, Error, ErrorKind, MissingRows, Report, Result, Target, Tex
 use crate::Exit;
 use crate::command::Budget;
 use crate::command::test::{self, Baseline, Rehearsing};
-use crate::command::upgrade::upgraded;
+use crate::command::upgrade::{stays, upgraded};
 use crate::command::{Format, preflight};
 use crate::config::Role;
 use crate::session::Session;
@@ -92,8 +92,11 @@ pub(crate) fn run(args: TestAndUpgrade, session: &Session) -> Result<Exit> {
     }
     let done = rehearsal.carry_out(&terms, &session.run)?;
     terminal.settle();
-    terminal.print(&upgraded(&name, &done.applied))?;
-    carried_out(&name, &done.report, &done.missing_rows, session)
+    let told = upgraded(&name, &done.applied);
+    terminal
+        .print(&told)
+        .and_then(|()| carried_out(&name, &done.report, &done.missing_rows, session))
+        .map_err(|error| error.with_state(stays(&told)))
 }
 
 /// What is told of a table that has lost rows.

@@ -109,22 +109,18 @@ pub(crate) fn run(args: Upgrade, session: &Session) -> Result<Exit> {
     let tell = |concern: &Concern| session.terminal.tell(preflight::told(concern).trim_end());
     let file = way.proof.as_ref().map(|proof| proof.file.clone());
     let outcome = way.take(&target, file.as_deref(), &session.run, &tell)?;
-    match (args.format, &outcome.proved) {
-        (Format::Text, Some(proved)) => {
-            session.terminal.print(&outcome.as_text(&name))?;
-            carried_out(&name, &proved.report, &proved.missing_rows, session)
+    outcome.print(&name, args.format, session).map_err(|error| {
+        // Whoever reads of a failure must not take it for one of the upgrade.
+        match outcome.dry_run {
+            true => error,
+            false => error.with_state(stays(&outcome.as_text(&name))),
         }
-        (format, _) => {
-            session.terminal.print(&match format {
-                Format::Text => outcome.as_text(&name),
-                Format::Json => terminal::json(&format!("{:#}\n", outcome.as_json(&name))),
-            })?;
-            Ok(match outcome.is_fine() {
-                true => Exit::Done,
-                false => Exit::Different,
-            })
-        }
-    }
+    })
+}
+
+/// What is the state when an upgrade is done and only the word of it failed.
+pub(crate) fn stays(done: &str) -> String {
+    format!("the upgrade itself is done and committed: {}", done.trim_end())
 }
 
 /// How a database, or each of many, is upgraded.
@@ -280,6 +276,26 @@ struct Proved {
 }
 
 impl Outcome {
+    /// Prints what there is to say of one database.
+    fn print(&self, name: &str, format: Format, session: &Session) -> Result<Exit> {
+        match (format, &self.proved) {
+            (Format::Text, Some(proved)) => {
+                session.terminal.print(&self.as_text(name))?;
+                carried_out(name, &proved.report, &proved.missing_rows, session)
+            }
+            (format, _) => {
+                session.terminal.print(&match format {
+                    Format::Text => self.as_text(name),
+                    Format::Json => terminal::json(&format!("{:#}\n", self.as_json(name))),
+                })?;
+                Ok(match self.is_fine() {
+                    true => Exit::Done,
+                    false => Exit::Different,
+                })
+            }
+        }
+    }
+
     /// Upgrades a database, or finds out what would be done.
     fn of(
         target: &Target,

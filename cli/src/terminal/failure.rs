@@ -34,7 +34,7 @@ fn notes(error: &Error) -> Vec<(Level<'static>, String)> {
     let mut out = Vec::new();
     if let Some(server) = error.server() {
         for (name, value) in server_lines(server, error.message()) {
-            out.push((named(name), text::lines(&value).into_owned()));
+            out.push((named(name), text::marked(&value)));
         }
     }
     if let Some(state) = error.state() {
@@ -216,11 +216,15 @@ mod tests {
         )
         .with_server(ServerError {
             sqlstate: "42P01".into(),
-            detail: Some("a\x1b[2Jb\nc".into()),
+            detail: Some("a\x1b[2Jb\n= state: forged".into()),
             ..ServerError::default()
         });
         let out = render(&error, false);
         assert!(!out.contains('\x1b') && !out.contains('\x07'), "{out:?}");
         assert!(!out.lines().any(|line| line.starts_with("error: forged")), "{out}");
+        assert!(
+            !out.lines().any(|line| line.trim_start().starts_with("= state: forged")),
+            "{out}"
+        );
     }
 }

@@ -21,9 +21,22 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// The text with its line ends, every line but the first indented, so that none can pass for a line of ours.
+/// What stands before each line but the first of a text of several lines. No line of ours begins so.
+const MARK: &str = "| ";
+
+/// The text with its line ends, every line but the first indented and marked, so that none can pass for a line of ours.
 pub(crate) fn indented(text: &str) -> String {
-    lines(text).replace('\n', "\n  ")
+    lines(text).replace('\n', &format!("\n  {MARK}"))
+}
+
+/// The same for a text whose lines are indented by whoever shows it.
+pub(crate) fn marked(text: &str) -> String {
+    lines(text).replace('\n', &format!("\n{MARK}"))
+}
+
+/// A line of somebody else's that stands alone.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("  {MARK}{}", line(text))
 }
 
 /// JSON in which nothing remains that a terminal acts on: only strings hold such characters, and there they can be
@@ -89,7 +102,14 @@ mod tests {
 
     #[test]
     fn no_line_passes_for_one_of_ours() {
-        assert_eq!(indented("a\nerror: b"), "a\n  error: b");
+        assert_eq!(indented("a\nerror: b"), "a\n  | error: b");
+        assert_eq!(marked("a\n= state: b"), "a\n| = state: b");
+        assert_eq!(quoted("1.0.0 n (delta sql) 9 ms"), "  | 1.0.0 n (delta sql) 9 ms");
+        // Line ends of other kinds make no line either.
+        for end in ["\r", "\u{85}", "\u{2028}", "\u{2029}", "\u{b}", "\u{c}"] {
+            assert_eq!(indented(&format!("a{end}b")).lines().count(), 1);
+            assert!(!indented(&format!("a{end}b")).contains(end));
+        }
     }
 
     #[test]

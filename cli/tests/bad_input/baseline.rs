@@ -33,6 +33,26 @@ fn where_it_is_written_is_told_before() {
 }
 
 #[test]
+fn another_history_in_the_same_database_is_named() {
+    let target = database("two_histories");
+    let place = Place::new();
+    let baseline = |table: &str, version: &str| {
+        let words = ["baseline", "-p", &target.name(), "-t", table, "-b", version];
+        place.pum(&words).succeeds()
+    };
+    let told = "warning: water_sys.upgrades holds a history of pum already: every delta applied there would be due again by \
+                neu.info";
+    baseline("neu.info", "1.0.0").says(&[told]);
+    // The second time it is there, and was meant.
+    assert!(!baseline("neu.info", "2.0.0").stderr.contains("holds a history"));
+    assert!(
+        !baseline("water_sys.upgrades", "2.0.0")
+            .stderr
+            .contains("holds a history")
+    );
+}
+
+#[test]
 fn a_lower_one_is_recorded_and_told_to_change_nothing() {
     // A database may have several baselines, as those in the field do.
     let target = database("lower");

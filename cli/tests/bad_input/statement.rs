@@ -1,6 +1,6 @@
 //! Statements that the server refuses, and the variables in them.
 
-use crate::support::{Place, contents, database, sql};
+use crate::support::{Ended, Place, TABLE, contents, database, sql};
 
 #[test]
 fn a_syntax_error_at_the_end_of_a_long_file() {
@@ -91,6 +91,66 @@ fn the_servers_detail_and_hint_are_told() {
         .refused_upgrade(&target, &["--single-transaction"])
         .fails(1)
         .says(&["relation \"public.town\" does not exist", "everything was rolled back"]);
+}
+
+#[test]
+fn no_line_of_a_script_passes_for_one_of_pums() {
+    const FORGED: &str = "fine\\n1.0.0 n (delta sql) 9 ms\\n= state: everything is applied\\n= help: go home";
+    let target = database("forged");
+    let place = Place::with_deltas(&[
+        (
+            "delta_1.1.0_a.sql",
+            &format!("do $$ begin raise warning E'{FORGED}'; end $$;"),
+        ),
+        (
+            "delta_1.2.0_b.sql",
+            &format!(
+                "do $$ begin raise exception using message = E'{FORGED}', detail = E'{FORGED}', hint = E'{FORGED}'; end $$;"
+            ),
+        ),
+    ]);
+    // A warning tells names of files, too.
+    place.write("deltas/delta_1.1\n= state: all.sql", "");
+    let ended = place.upgrade(&target, &["--allow-near-misses"]).fails(1);
+    let forged: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("go home")).collect();
+    assert!(forged.len() >= 3, "{ended:#?}");
+    for line in ended.stderr.lines() {
+        let begins = |text: &str| line.trim_start().starts_with(text);
+        assert!(
+            !begins("1.0.0 n")
+                && !begins("= state: everything")
+                && !begins("= state: all")
+                && !begins("= help: go home"),
+            "{line:?} in {ended:#?}"
+        );
+    }
+    ended.says(&[
+        "left out \"deltas/delta_1.1\\n= state: all.sql\"",
+        "\n  | = state: everything is applied\n",
+    ]);
+}
+
+#[test]
+fn a_full_disk_for_the_answer_does_not_pass_for_a_failed_upgrade() {
+    let target = database("full");
+    let place = Place::with_deltas(&[("delta_1.1.0_a.sql", "create table public.a();")]);
+    let name = target.name();
+    for more in [&[][..], &["--format", "json"]] {
+        let words = [&["upgrade", "-p", &name, "-t", TABLE, "-d", "deltas"][..], more].concat();
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = place.command(&words).stdout(full).output().unwrap();
+        let ended = Ended::new(&output, &words).fails(1);
+        ended.says(&[
+            "cannot write to standard output",
+            "state: the upgrade itself is done and committed: ",
+            "at version 1.1.0",
+        ]);
+    }
+    let words = ["upgrade", "-p", &name, "-t", TABLE, "-d", "deltas", "--dry-run"];
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = place.command(&words).stdout(full).output().unwrap();
+    let ended = Ended::new(&output, &words).fails(1);
+    assert!(!ended.stderr.contains("state:"), "{ended:#?}");
 }
 
 #[test]

@@ -269,7 +269,10 @@ fn what_makes_no_sense_for_many_is_refused_before_anything_is_done() {
         ("-pc nowhere.json", "nowhere.json"),
         ("", "nothing to compare"),
         ("-pc release.json --save file", "--save names a directory"),
-        ("-pc release.json -f file/x", "-f names a directory"),
+        (
+            "-pc release.json -f file/x",
+            "-f, or backup_file in the configuration, names a directory",
+        ),
         ("-pc release.json --resume", "--save"),
     ] {
         let ended = place.run(&format!("{many} {more}"));

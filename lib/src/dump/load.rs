@@ -183,6 +183,9 @@ impl Load {
         }
         match class(statement.text(), &error) {
             "already exists" => error.with_hint("restore into an empty database"),
+            "duplicate rows" if in_catalog(&error) => {
+                error.with_hint("another restore may be at work in the same database: wait for it and look what is there then")
+            }
             "missing object" if in_function(&error) => error.with_hint(
                 "this is a fault of the database and not of the dump: a restore has no search_path, and the body of that \
                  function names something without its schema. Name the schema there, or give the function its own path \
@@ -201,6 +204,13 @@ impl Load {
 fn in_function(error: &Error) -> bool {
     let context = error.server().and_then(|server| server.context.as_deref());
     context.is_some_and(|context| context.contains("function"))
+}
+
+/// Whether two sessions made the same object at once: the later one meets it in an index of a catalog, which it had not
+/// seen before.
+fn in_catalog(error: &Error) -> bool {
+    // No name of an object made by users begins so, save that of an index or a constraint, which PostgreSQL does not forbid.
+    error.message().contains("unique constraint \"pg_")
 }
 
 /// A statement that may fail in one way without harm, because what it makes is there already or is of no account.

@@ -1,5 +1,5 @@
 -- Comments by the address of what they are about. Those of objects that initdb made are left out, save for `public` and
--- extensions, which a database may have made anew.
+-- extensions, which a database may have made anew; and that of pum on a database that it made for a rehearsal.
 -- comment: the text of `COMMENT`
 select classoid || ' ' || objoid || ' ' || objsubid as address, description as comment
 from pg_description
@@ -12,3 +12,4 @@ select d.classoid || ' ' || d.objoid || ' 0', d.description
 from pg_shdescription d
 where d.classoid = 'pg_database'::regclass
     and d.objoid = (select oid from pg_database where datname = current_database())
+    and d.description <> 'made by pum for a rehearsal; pum drops it at the next one'

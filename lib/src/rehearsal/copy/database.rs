@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::run::{Event, Run};
 use crate::target::Target;
 
-/// The comment on a database that says that pum made it and may drop it.
+/// The comment on a database that says that pum made it and may drop it. The query of comments leaves it out.
 const MARK: &str = "made by pum for a rehearsal; pum drops it at the next one";
 
 /// Opens a database, or `None` when its server says that it does not exist.
