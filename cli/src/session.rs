@@ -170,7 +170,7 @@ fn cancel_on_signals(run: &Run, terminal: &Arc<Terminal>, signal: &Arc<AtomicI32
                 .is_ok();
             run.cancel().cancel();
             terminal.tell(if first {
-                "Cancelling: the statement under way is rolled back."
+                "Cancelling: what is under way is ended; what is not committed is rolled back."
             } else {
                 "Still cancelling; what was begun is being cleaned up."
             });

@@ -20,7 +20,7 @@ use crate::programs::{find_program, program_version};
 use crate::run::Run;
 use crate::target::Target;
 
-pub(crate) use private::{PrivateDirectory, base};
+pub(crate) use private::{PrivateDirectory, base, remove_orphans};
 use private::{ServiceUser, service_user};
 
 /// What a throw-away server is made of.

@@ -23,6 +23,7 @@ use crate::history::{BASELINE, Entry, History, TableName, create_table, refuse_u
 use crate::python::find_python;
 use crate::run::{Event, Run};
 use crate::script::{Script, Variables, file_digests, same_content};
+use crate::server::remove_orphans;
 use crate::target::Target;
 
 /// How to upgrade.
@@ -330,6 +331,8 @@ pub(crate) fn upgrade_seen(
     witness: Option<&mut dyn Witness>,
     run: &Run,
 ) -> Result<Applied> {
+    // What a run that was killed in a Python delta left may tell how to reach its database, also when this one refuses.
+    remove_orphans();
     let deltas = Deltas::read(&options.directories).map_err(before_any_change)?;
     let mut lock = Lock::take(target, &options.table, options.wait, run).map_err(before_any_change)?;
     // Borrowed anew, for no longer than the lock lives.
@@ -629,10 +632,8 @@ fn prepare_step(step: &Step, goes_back: bool, history: &History, options: &Upgra
                     format!("{step} was begun by a run that was interrupted, and what it did is not known"),
                 )
                 .with_hint(format!(
-                    "look at the database; then run it again with --rerun-interrupted, or record it as applied: UPDATE {} SET success = true, state = '{}' WHERE id = {}",
-                    options.table.quoted(),
-                    apply::when_done(goes_back),
-                    entry.id
+                    "look at the database; then run it again with --rerun-interrupted, or record it as applied: {}",
+                    apply::recorded_by_hand(&options.table, goes_back, entry.id)
                 )));
             }
             Source::Python { checksum, digest }

@@ -347,7 +347,10 @@ fn without_a_transaction_each_statement_stays_and_the_next_run_goes_on() {
     let error = case.upgrade().unwrap_err();
     assert_eq!((error.sqlstate(), error.location().unwrap().line), (Some("23505"), 4));
     assert!(
-        error.hint().unwrap().contains("public.a_i is left invalid"),
+        error.hint().unwrap().starts_with(
+            "the index public.a_i is left invalid, and pum drops it and builds it again when it is run again; \
+             1.1.0 a (delta sql) runs without a transaction: 2 of its 4 statements are done and stay"
+        ),
         "{:?}",
         error.hint()
     );

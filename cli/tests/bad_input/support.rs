@@ -205,7 +205,8 @@ impl Place {
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());
         for (name, value) in std::env::vars_os() {
-            if name == "TMPDIR" || name.to_string_lossy().starts_with("PUM_") {
+            let known = self.variables.iter().any(|(known, _)| **known == *name);
+            if name == "TMPDIR" && !known || name.to_string_lossy().starts_with("PUM_") {
                 command.env(name, value);
             }
         }

@@ -2,7 +2,8 @@
 
 use pum::{Connection, Run, Server, ServerOptions};
 
-use crate::{Place, ask, execute, open, support};
+use crate::interrupted::{send, wait_for_sleep};
+use crate::{Ended, Place, ask, execute, open, support};
 
 /// Production at 1.0.0, the expected database, deltas that lead from one to the other.
 fn scene(name: &str) -> (Place, String, String) {
@@ -126,6 +127,44 @@ fn a_dry_run_says_whether_the_rehearsal_still_holds() {
         serde_json::from_str(&place.run(&format!("{line} --format json")).with(0).out).unwrap();
     assert_eq!(json["dry_run"], true);
     assert_eq!(json["rehearsal"]["as_rehearsed"], true);
+}
+
+#[test]
+fn an_upgrade_by_a_rehearsal_that_is_interrupted_says_that_it_goes_on_without() {
+    let (place, production, expected) = scene("outdated");
+    let common = "-t water_sys.info -d deltas";
+    place.write(
+        "deltas/delta_1.2.0_slow.sql",
+        "select pg_sleep(20) from public.about where version = 'slow';\n",
+    );
+    place
+        .run(&format!("baseline -p {production} {common} -b 1.0.0"))
+        .with(0);
+    place
+        .run(&format!(
+            "test -pp {production} -pc {expected} {common} --save proof.json"
+        ))
+        .with(0);
+    execute(&production, "update public.about set version = 'slow'");
+    let line = format!("upgrade -p {production} {common} --rehearsal proof.json");
+    let child = place
+        .command(&line)
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for_sleep(&production);
+    send(&child, "-TERM");
+    let ended = Ended::from(child.wait_with_output().unwrap()).with(143);
+    let help = "help: run `pum upgrade` without --rehearsal: it goes on with 1.2.0 slow (delta sql); or rehearse again";
+    assert!(ended.err.contains(help), "{}", ended.err);
+    let refused = place.run(&line).with(3).err;
+    assert!(
+        refused.contains("was changed since the rehearsal") && refused.contains("state: nothing was changed"),
+        "{refused}"
+    );
+    execute(&production, "update public.about set version = 'fast'");
+    place.run(&format!("upgrade -p {production} {common}")).with(0);
 }
 
 #[test]

@@ -217,13 +217,13 @@ pub(crate) fn begin(
     Ok((entry.id, entry.statements_done))
 }
 
-/// Says in the row that its step failed, also when the run is cancelled. A failure leaves it begun.
-pub(crate) fn fail(connection: &mut Connection, table: &TableName, row: i64) {
+/// Says in the row that its step failed, also when the run is cancelled; whether that is recorded. A failure leaves it begun.
+pub(crate) fn fail(connection: &mut Connection, table: &TableName, row: i64) -> bool {
     let update = format!(
         "update {} set state = '{}' where id operator(pg_catalog.=) {row}",
         table.quoted(),
         state::FAILED
     );
     let _ = connection.uncancelled("reset session authorization; reset role");
-    let _ = connection.uncancelled(&update);
+    connection.uncancelled(&update).is_ok()
 }

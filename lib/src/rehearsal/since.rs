@@ -80,7 +80,8 @@ impl Contract {
     /// What is otherwise, of kind [`ErrorKind::Refused`]; and those of reading.
     pub fn plan(&self, production: &Target, options: &UpgradeOptions, terms: &Terms, run: &Run) -> Result<Plan> {
         let mut production = Connection::open(production, run)?;
-        Ok(self.hold(&mut production, options, terms, run)?.plan)
+        let held = self.hold(&mut production, options, terms, run);
+        Ok(held.map_err(|error| error.with_state("nothing was changed"))?.plan)
     }
 
     /// Holds reality against what was rehearsed. Only reads.

@@ -152,7 +152,7 @@ impl Drop for PrivateDirectory {
 }
 
 /// Ends and removes what is in directories whose process is gone: their owner file can be locked.
-fn remove_orphans() {
+pub(crate) fn remove_orphans() {
     for base in [std::env::temp_dir(), PathBuf::from("/tmp")] {
         let Ok(entries) = fs::read_dir(&base) else {
             continue;

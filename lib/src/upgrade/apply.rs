@@ -2,11 +2,14 @@
 
 mod commit;
 mod left;
+mod next;
 pub(crate) mod outside;
 
 use std::time::{Duration, Instant};
 
 use left::Standing;
+pub(crate) use next::recorded_by_hand;
+use next::{BY_ANOTHER, CANCELLED_BY_ANOTHER, CORRECT, as_a_loss};
 
 use super::lock::{Lock, at_work_in_transaction};
 use super::plan::{Plan, Step};
@@ -134,7 +137,9 @@ impl Prepared {
     fn over_budget(&self, error: Error, begun: Instant, blockers: Option<&str>) -> Error {
         match self.budget {
             // 57014 is what somebody who cancels the statement leads to, too.
-            Some(budget) if error.sqlstate() == Some("57014") && begun.elapsed() >= budget.mul_f64(0.9) => {
+            Some(budget)
+                if error.sqlstate() == Some(CANCELLED_BY_ANOTHER) && begun.elapsed() >= budget.mul_f64(0.9) =>
+            {
                 error.within(self.over(budget, blockers)).with_hint(WHEN_OVER)
             }
             _ => error,
@@ -173,6 +178,8 @@ pub(crate) struct Application<'a> {
     /// As far as the database came with nothing lower to come.
     floor: Option<Version>,
     done: Vec<AppliedStep>,
+    /// Whether anything of the step under way may have happened.
+    begun: bool,
     /// What a session of pum is before anything runs in it.
     standing: Option<Standing>,
 }
@@ -197,6 +204,7 @@ impl<'a> Application<'a> {
             current: history.current_version(),
             floor: history.floor(),
             done: Vec::new(),
+            begun: false,
             standing: None,
         }
     }
@@ -216,6 +224,7 @@ impl<'a> Application<'a> {
             }),
             Err(error) => {
                 let state = self.state(steps, &error);
+                let error = as_a_loss(error);
                 let error = match error.kind() {
                     ErrorKind::Server => {
                         let hint = self.after_a_refusal(plan, steps, &error);
@@ -225,42 +234,13 @@ impl<'a> Application<'a> {
                         "what the delta committed before it failed is in the database: make it safe to run again, or \
                          undo that by hand; then run pum again",
                     ),
+                    ErrorKind::Cancelled | ErrorKind::ConnectionLost => error.with_hint(self.how_to_go_on(steps)),
                     // No longer one that changed nothing.
-                    ErrorKind::Refused => error.with_kind(ErrorKind::Stopped),
-                    _ => error,
+                    ErrorKind::Refused => error.with_kind(ErrorKind::Stopped).with_hint(CORRECT),
+                    _ => error.with_hint(CORRECT),
                 };
                 Err(error.add_state(&state))
             }
-        }
-    }
-
-    /// What to do about a statement that the server refused.
-    fn after_a_refusal(&self, plan: &Plan, steps: &[Prepared], error: &Error) -> String {
-        let failed = steps.get(self.done.len()).and_then(|prepared| prepared.step.delta());
-        match error.sqlstate() {
-            Some("25001") => {
-                return "put the line `-- pum: no-transaction` at the head of the file, best in a delta of its own"
-                    .to_owned();
-            }
-            Some("55P04") => {
-                return "use the new value in a later delta: its own transaction must be committed before".to_owned();
-            }
-            _ => {}
-        }
-        // Duplicate database, schema, table, column, object, function.
-        let exists = matches!(
-            error.sqlstate(),
-            Some("42P04" | "42P06" | "42P07" | "42701" | "42710" | "42723")
-        );
-        match (failed, self.floor) {
-            // Where more than one directory is under way, that would record what never ran.
-            (Some(delta), Some(current)) if exists && delta.version <= current && plan.current == self.floor => {
-                format!(
-                    "the database was at {current} before, and may hold this delta since it was made: then \
-                 `pum baseline -b {current} --mark-applied` records it; else correct the delta and run pum again"
-                )
-            }
-            _ => "correct the cause and run pum again: it goes on from there".to_owned(),
         }
     }
 
@@ -272,6 +252,7 @@ impl<'a> Application<'a> {
                 step: prepared.step.to_string(),
             });
             let begun = Instant::now();
+            self.begun = false;
             self.lock.still_held()?;
             self.step_begins(prepared)?;
             match &prepared.source {
@@ -344,9 +325,15 @@ impl<'a> Application<'a> {
                 let who = blockers
                     .map(|who| format!("; in the way was {who}"))
                     .unwrap_or_default();
-                return Err(error.within(format_args!("given up after {attempt} attempts{who}")).with_hint(
-                    "let the other session end (pg_terminate_backend(PID) ends it), or give --lock-timeout a longer time",
-                ));
+                let ends = match self.watch.last_prepared() {
+                    Some(gid) => {
+                        format!("end the prepared transaction with COMMIT PREPARED {gid} or ROLLBACK PREPARED {gid}")
+                    }
+                    None => "let the other session end (pg_terminate_backend(PID) ends it)".to_owned(),
+                };
+                return Err(error
+                    .within(format_args!("given up after {attempt} attempts{who}"))
+                    .with_hint(format!("{ends}, or give --lock-timeout a longer time")));
             }
             let who = blockers.map(|who| format!(" ({who})")).unwrap_or_default();
             self.run.emit(Event::Waiting(format!(
@@ -391,6 +378,7 @@ impl<'a> Application<'a> {
             connection.rollback();
             return Err(Lock::lost());
         }
+        self.begun = true;
         let mut row = None;
         for (index, prepared) in steps.iter().enumerate() {
             let step_begun = Instant::now();
@@ -531,8 +519,11 @@ impl<'a> Application<'a> {
             self.fresh_session()?;
             let connection = self.session()?;
             connection.execute(&settings_outside(connection, 0))?;
+            self.begun = true;
+            let connection = self.session()?;
             row = Some(record::begin(connection, &table, &started, prepared.unfinished.as_ref())?.0);
         }
+        self.begun = true;
         let current = self.current.map(|version| version.to_string());
         let delta = PythonDelta {
             path: prepared.step.path(),
@@ -544,7 +535,30 @@ impl<'a> Application<'a> {
             python: self.options.python.as_deref(),
         };
         let outcome = run_python_delta(&delta, self.lock.connection(), &self.run);
-        let Some(row) = row else { return outcome };
+        let anew = format!(
+            "what {} committed stays, and the next run begins it anew: make it safe to run twice, or undo that by hand; then {}{}",
+            prepared.step,
+            self.run_again(prepared),
+            self.or_rehearse(prepared)
+        );
+        let ended = |error: Error| match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::ConnectionLost => error.with_hint(anew),
+            _ => error,
+        };
+        let Some(row) = row else { return outcome.map_err(ended) };
+        let by_hand = recorded_by_hand(&table, prepared.goes_back, row);
+        let unrecorded = match &outcome {
+            Ok(()) => format!(
+                "{} came to its end, and only that is not recorded, so that the next run would refuse: record it as applied: \
+                 {by_hand}; or run it again with --rerun-interrupted",
+                prepared.step
+            ),
+            Err(_) => format!(
+                "what {} did is not known, and the next run refuses until that is settled: look at the database; then run it \
+                 again with --rerun-interrupted, or record it as applied: {by_hand}",
+                prepared.step
+            ),
+        };
         // The delta had connections of its own and may have taken its time: ours may be gone.
         if self
             .connection
@@ -552,7 +566,9 @@ impl<'a> Application<'a> {
             .is_none_or(|connection| connection.uncancelled("select 1").is_err())
         {
             self.connection = None;
-            self.fresh_session()?;
+            if let Err(error) = self.fresh_session() {
+                return Err(error.with_hint(unrecorded));
+            }
         }
         match (outcome, &mut self.connection) {
             (Ok(()), _) => {
@@ -562,13 +578,18 @@ impl<'a> Application<'a> {
                 if let Some(connection) = &mut self.connection {
                     connection.shield(false);
                 }
-                completed
+                completed.map_err(|error| error.with_hint(unrecorded))
             }
-            (Err(error), Some(connection)) => {
-                record::fail(connection, &table, row);
-                Err(error)
+            (Err(error), connection) => {
+                let recorded = connection
+                    .as_mut()
+                    .is_some_and(|connection| record::fail(connection, &table, row));
+                Err(if recorded {
+                    ended(error)
+                } else {
+                    error.with_hint(unrecorded)
+                })
             }
-            (Err(error), None) => Err(error),
         }
     }
 
@@ -596,37 +617,6 @@ impl<'a> Application<'a> {
 
     fn session(&mut self) -> Result<&mut Connection> {
         self.connection.as_mut().ok_or_else(no_session)
-    }
-
-    /// What is applied and what is not, for the person who reads the error.
-    fn state(&self, steps: &[Prepared], error: &Error) -> String {
-        let names = |list: &[String]| match list {
-            [] => "nothing".to_owned(),
-            list if list.len() > 4 => format!("{}, ... and {} more", list[..3].join(", "), list.len() - 3),
-            list => list.join(", "),
-        };
-        let applied: Vec<String> = self.done.iter().map(|done| done.step.to_string()).collect();
-        let left: Vec<String> = steps[self.done.len()..]
-            .iter()
-            .map(|prepared| prepared.step.to_string())
-            .collect();
-        let failed = steps.get(self.done.len());
-        let rolled_back = match failed {
-            Some(prepared) if error.kind() == ErrorKind::OutcomeUnknown => format!("{} is not known", prepared.step),
-            // It left its transaction.
-            Some(prepared) if error.kind() == ErrorKind::Stopped => {
-                format!("what {} committed itself stays", prepared.step)
-            }
-            Some(_) if self.options.single_transaction => "everything was rolled back".to_owned(),
-            Some(prepared) if !prepared.needs_no_transaction() => format!("{} was rolled back", prepared.step),
-            Some(prepared) => format!("what {} committed stays", prepared.step),
-            None => "everything was done".to_owned(),
-        };
-        format!(
-            "applied by this run: {}; {rolled_back}; not applied: {}",
-            names(&applied),
-            names(&left)
-        )
     }
 }
 

@@ -94,9 +94,7 @@ impl Lock {
     pub(crate) fn still_held(&mut self) -> Result<()> {
         self.connection.query("select 1", &[]).map(drop).map_err(|error| {
             if error.kind() == ErrorKind::ConnectionLost {
-                error
-                    .within("the lock on the upgrades table is lost")
-                    .with_hint("run pum again: it goes on from here")
+                error.within("the lock on the upgrades table is lost")
             } else {
                 error
             }
@@ -139,7 +137,6 @@ impl Lock {
             ErrorKind::ConnectionLost,
             "the session with the lock on the upgrades table is lost",
         )
-        .with_hint("run pum again: it goes on from here")
     }
 
     /// The lock's own session, for reading.

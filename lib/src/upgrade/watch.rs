@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, quote_literal};
 use crate::error::Result;
 use crate::run::{Event, Run};
 use crate::target::Target;
@@ -20,7 +20,14 @@ pub(crate) struct Watch {
 struct Shared {
     stop: AtomicBool,
     pid: AtomicI32,
-    blockers: Mutex<Option<String>>,
+    blockers: Mutex<Option<Blockers>>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Blockers {
+    told: String,
+    /// The identifier of a prepared transaction among them, as a literal.
+    prepared: Option<String>,
 }
 
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -54,6 +61,15 @@ impl Watch {
 
     /// Who was in the way last.
     pub(crate) fn last_blockers(&self) -> Option<String> {
+        self.last().map(|blockers| blockers.told)
+    }
+
+    /// The identifier of a prepared transaction that was in the way last, as a literal.
+    pub(crate) fn last_prepared(&self) -> Option<String> {
+        self.last().and_then(|blockers| blockers.prepared)
+    }
+
+    fn last(&self) -> Option<Blockers> {
         self.shared.blockers.lock().ok().and_then(|blockers| blockers.clone())
     }
 }
@@ -91,22 +107,57 @@ fn follow(shared: &Shared, target: &Target, run: &Run) -> Result<()> {
             "select format('process %s of user %s%s, %s, in its transaction since %s', b.pid, coalesce(a.usename::text, '?'), \
              case when coalesce(a.application_name, '') <> '' then format(' (%s)', a.application_name) end, \
              coalesce(a.state, '?'), coalesce(date_trunc('second', a.xact_start)::text, '?')) \
+             , b.pid = 0 \
              from (select distinct unnest(pg_blocking_pids($1::int4)) as pid) b \
              left join pg_stat_activity a on a.pid = b.pid order by b.pid limit 5",
             &[Some(&pid.to_string())],
         )?;
-        let blockers: Vec<&str> = rows.iter().map(|row| row.text(0)).collect();
-        if blockers.is_empty() {
+        let mut told = Vec::new();
+        let mut prepared = None;
+        for row in rows.iter() {
+            // No process is a prepared transaction's.
+            if row.value(1) == Some("t") {
+                let gids = prepared_transactions(connection, pid)?;
+                told.push(match gids.join(", ") {
+                    gids if gids.is_empty() => "a prepared transaction (see pg_prepared_xacts)".to_owned(),
+                    gids => format!("a prepared transaction (see pg_prepared_xacts: {gids})"),
+                });
+                prepared = gids.into_iter().next();
+            } else {
+                told.push(row.text(0).to_owned());
+            }
+        }
+        if told.is_empty() {
             continue;
         }
-        let text = blockers.join("; ");
+        let now = Blockers {
+            told: told.join("; "),
+            prepared,
+        };
         let Ok(mut known) = shared.blockers.lock() else {
             continue;
         };
-        if known.as_ref() != Some(&text) {
-            run.emit(Event::Waiting(format!("waiting for {text}")));
-            *known = Some(text);
+        if known.as_ref() != Some(&now) {
+            run.emit(Event::Waiting(format!("waiting for {}", now.told)));
+            *known = Some(now);
         }
     }
     Ok(())
+}
+
+/// The identifiers, as literals, of the prepared transactions that hold what a process waits for.
+fn prepared_transactions(connection: &mut Connection, pid: i32) -> Result<Vec<String>> {
+    let rows = connection.query(
+        "select distinct p.gid from pg_locks w join pg_locks h on h.granted and h.pid is null \
+         and h.locktype = w.locktype and h.database is not distinct from w.database \
+         and h.relation is not distinct from w.relation and h.transactionid is not distinct from w.transactionid \
+         join pg_locks x on x.pid is null and x.locktype = 'transactionid' and x.mode = 'ExclusiveLock' \
+         and x.virtualtransaction = h.virtualtransaction join pg_prepared_xacts p on p.transaction = x.transactionid \
+         where w.pid = $1::int4 and not w.granted order by p.gid limit 5",
+        &[Some(&pid.to_string())],
+    )?;
+    Ok(rows
+        .iter()
+        .map(|row| quote_literal(row.text(0)).trim_start().to_owned())
+        .collect())
 }

@@ -229,6 +229,42 @@ fn a_disk_that_is_full_rolls_back_and_a_larger_one_goes_on() {
 }
 
 #[test]
+fn a_prepared_transaction_in_the_way_is_named() {
+    let server = start(&[("max_prepared_transactions", "5")]);
+    let case = Case::of(server.create_database("prepared").unwrap());
+    execute(
+        &case.target,
+        "create table public.t (i int); create table public.other (i int)",
+    );
+    execute(
+        &case.target,
+        "begin; lock table public.other; prepare transaction 'elsewhere'",
+    );
+    execute(
+        &case.target,
+        "begin; insert into public.t values (1); prepare transaction 'it''s here'",
+    );
+    case.delta("alter table public.t add j int;");
+    let options = UpgradeOptions {
+        lock_timeout: Duration::from_secs(2),
+        attempts: 1,
+        ..case.options()
+    };
+    let error = case.upgrade_with(&options, &case.target).unwrap_err();
+    holds(
+        &told(&error),
+        &[
+            "in the way was a prepared transaction (see pg_prepared_xacts: 'it''s here')",
+            "COMMIT PREPARED 'it''s here' or ROLLBACK PREPARED 'it''s here'",
+        ],
+    );
+    assert!(case.heard("waiting for a prepared transaction"));
+    execute(&case.target, "rollback prepared 'it''s here'");
+    assert_eq!(case.upgrade().unwrap().len(), 1);
+    execute(&case.target, "rollback prepared 'elsewhere'");
+}
+
+#[test]
 fn a_wait_for_an_outcome_is_bounded() {
     // The server is gone for good in COMMIT.
     let server = start(&[]);
@@ -243,6 +279,7 @@ fn a_wait_for_an_outcome_is_bounded() {
          execute function public.sleeps()",
     );
     case.delta("insert into public.t values (1);");
+    case.write("delta_1.2.0_b.sql", "create table public.b ();");
     let options = UpgradeOptions {
         patience: Duration::from_secs(1),
         ..case.options()
@@ -259,5 +296,12 @@ fn a_wait_for_an_outcome_is_bounded() {
     });
     assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    holds(&told(&error), &["it is not known whether", "To look by hand: select"]);
+    holds(
+        &told(&error),
+        &[
+            "it is not known whether",
+            "To look by hand: select",
+            "1.1.0 a (delta sql) is not known; not applied: 1.2.0 b (delta sql)",
+        ],
+    );
 }

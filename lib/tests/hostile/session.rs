@@ -411,7 +411,7 @@ fn a_delta_that_lost_the_lock_and_took_back_that_it_is_at_work_stops() {
         &told(&error),
         &[
             "the session with the lock on the upgrades table is lost",
-            "run pum again: it goes on from here",
+            "2 of its 3 statements are done and stay; run the same command again, it goes on with statement 3",
         ],
     );
     assert!(!case.has("public.third"));
@@ -552,6 +552,28 @@ fn a_role_without_the_rights_half_way_leaves_nothing() {
         (case.rows(), case.has("mine.half")),
         ("1.0.1 good t done".to_owned(), false)
     );
+}
+
+#[test]
+fn a_delta_before_which_the_lock_was_lost_was_not_begun() {
+    let case = Case::new("lost_between");
+    case.write(
+        "delta_1.0.1_ends.sql",
+        "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and mode = 'ExclusiveLock' \
+         and database = (select oid from pg_database where datname = current_database());\n",
+    );
+    case.delta("create table public.a ();");
+    let error = case.upgrade().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error}");
+    holds(
+        &told(&error),
+        &[
+            "the lock on the upgrades table is lost",
+            "applied by this run: 1.0.1 ends (delta sql); 1.1.0 a (delta sql) was not begun; not applied: 1.1.0 a (delta sql)",
+            "run the same command again: it goes on with 1.1.0 a (delta sql)",
+        ],
+    );
+    assert_eq!(case.upgrade().unwrap().len(), 1);
 }
 
 #[test]

@@ -169,9 +169,7 @@ impl Application<'_> {
                         } else {
                             "was rolled back: the link broke before its COMMIT"
                         };
-                        return Err(lost
-                            .within(format_args!("{} {what}", last.step))
-                            .with_hint("run pum again: it goes on from there"));
+                        return Err(lost.within(format_args!("{} {what}", last.step)));
                     }
                     Outcome::Untold => {
                         return Err(unknown(

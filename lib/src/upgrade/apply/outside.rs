@@ -5,7 +5,10 @@ use std::time::Instant;
 use sha2::{Digest, Sha256};
 
 use super::super::lock::AtWork;
-use super::{Application, Prepared, locate, no_session, run_seen, run_statement, settings_outside};
+use super::{
+    Application, BY_ANOTHER, CANCELLED_BY_ANOTHER, Prepared, locate, no_session, run_seen, run_statement,
+    settings_outside,
+};
 use crate::connection::{Connection, TransactionStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::hexadecimal;
@@ -29,6 +32,7 @@ impl Application<'_> {
         let settings = settings_outside(connection, milliseconds) + &prepared.limit("set");
         let at_work = AtWork::new(table, self.lock, settings);
         at_work.begin(connection)?;
+        self.begun = true;
         let (row, done) = match prepared.record(&prepared.script_path()) {
             Some(started) => {
                 let (row, done) = record::begin(connection, table, &started, prepared.unfinished.as_ref())?;
@@ -56,6 +60,8 @@ impl Application<'_> {
         let mut completed = done;
         // What pum has set for the session is to be set again.
         let mut unset = false;
+        // The invalid indexes before a statement that may leave one, while it runs.
+        let mut building = None;
         let outcome = (|| {
             let mut statements = script.statements()?;
             let mut texts = Texts::default();
@@ -85,7 +91,11 @@ impl Application<'_> {
                     if let Some(witness) = &mut self.witness {
                         witness.statement_begins(connection, &statement)?;
                     }
+                    let creates = statement.outside_transaction() == Some(CREATES);
+                    let created = creates.then(|| statement.text().to_owned());
+                    building = Some((created, invalid_indexes(connection)?));
                     outside(connection, &statement, first_again, milliseconds, &self.run)?;
+                    building = None;
                     if let Some(witness) = &mut self.witness {
                         witness.statement_ended(connection, &statement, 0)?;
                     }
@@ -135,10 +145,38 @@ impl Application<'_> {
             (Ok(()), Some(row)) => self.complete(prepared, row, begun),
             (outcome, _) => outcome,
         };
-        let outcome = outcome.map_err(|error: Error| {
+        let Err(error) = outcome else {
+            if let Some(connection) = &mut self.connection {
+                at_work.end(connection);
+            }
+            return Ok(());
+        };
+        let error = {
             let error = prepared.over_budget(error, begun, self.watch.last_blockers().as_deref());
+            let mut left = None;
             if let Some(connection) = &mut self.connection {
                 connection.rollback();
+                if let Some((created, before)) = building {
+                    let invalid = if error.kind() != ErrorKind::ConnectionLost {
+                        connection.shield(true);
+                        let invalid = invalid_indexes(connection);
+                        connection.shield(false);
+                        invalid
+                    } else if error.server().is_some() {
+                        // The server ended the session, and says what another asks.
+                        Connection::open(self.target, &Run::new()).and_then(|mut other| invalid_indexes(&mut other))
+                    } else {
+                        Ok(Vec::new())
+                    };
+                    let invalid = invalid.unwrap_or_default();
+                    left = invalid
+                        .into_iter()
+                        .find(|index| !before.contains(index))
+                        .map(|(bare, name)| {
+                            let found = created.is_some_and(|created| names(&created, &bare));
+                            what_is_left(&name, row.is_some() && found)
+                        });
+                }
                 if let Some(row) = row {
                     record::fail(connection, table, row);
                 }
@@ -149,17 +187,25 @@ impl Application<'_> {
                 ErrorKind::ConnectionLost => ("at least ", " or a later one"),
                 _ => ("", ""),
             };
+            let again = self.run_again(prepared);
+            let again = match error.kind() {
+                ErrorKind::Cancelled | ErrorKind::ConnectionLost => again.to_owned(),
+                _ if error.sqlstate() == Some(CANCELLED_BY_ANOTHER) => format!("{BY_ANOTHER}: {again}"),
+                _ => "correct the cause and run pum again".to_owned(),
+            };
             error.with_hint(format!(
-                "{} runs without a transaction: {at_least}{} of its {count} statements are done and stay; correct the cause and run pum again, it goes on with statement {}{or_later}",
+                "{}{} runs without a transaction: {at_least}{} of its {count} statements are done and stay; {again}, it goes on with statement {}{or_later}{}",
+                left.unwrap_or_default(),
                 prepared.step,
                 completed,
-                completed + 1
+                completed + 1,
+                self.or_rehearse(prepared)
             ))
-        });
+        };
         if let Some(connection) = &mut self.connection {
             at_work.end(connection);
         }
-        outcome
+        Err(error)
     }
 }
 
@@ -202,11 +248,12 @@ fn outside(
         // It waits without blocking others, so the limit for waiting would only leave an invalid index.
         connection.execute("set lock_timeout = 0")?;
     }
-    let before = invalid_indexes(connection)?;
-    let creates = statement.outside_transaction() == Some("CREATE INDEX CONCURRENTLY");
+    let creates = statement.outside_transaction() == Some(CREATES);
     if again
         && creates
-        && let Some((_, name)) = before.iter().find(|(bare, _)| names(statement.text(), bare))
+        && let Some((_, name)) = invalid_indexes(connection)?
+            .iter()
+            .find(|(bare, _)| names(statement.text(), bare))
     {
         run.emit(Event::Message(format!(
             "the index {name} was left invalid by the interrupted run; building it again"
@@ -223,17 +270,7 @@ fn outside(
                 error.message()
             )));
         }
-        Err(error) => {
-            let error = locate(error, statement);
-            let left = invalid_indexes(connection).unwrap_or_default();
-            let new = left.iter().find(|index| !before.contains(index));
-            return Err(match new {
-                Some((_, name)) => error.with_hint(format!(
-                    "the index {name} is left invalid: correct the cause, then run DROP INDEX CONCURRENTLY {name} and pum again"
-                )),
-                None => error,
-            });
-        }
+        Err(error) => return Err(locate(error, statement)),
     }
     if concurrently {
         connection.execute(&format!("set lock_timeout = {lock_timeout_ms}"))?;
@@ -248,6 +285,17 @@ fn outside(
         }
     }
     Ok(())
+}
+
+const CREATES: &str = "CREATE INDEX CONCURRENTLY";
+
+/// Says of an index that a statement left invalid who removes it.
+fn what_is_left(name: &str, by_pum: bool) -> String {
+    if by_pum {
+        format!("the index {name} is left invalid, and pum drops it and builds it again when it is run again; ")
+    } else {
+        format!("the index {name} is left invalid: run DROP INDEX CONCURRENTLY {name}; ")
+    }
 }
 
 /// Whether a statement names something, as a whole word.
