@@ -114,7 +114,8 @@ fn crowd(ground: &Ground, scenario: &Scenario, round: usize, blows: &[Blow], cha
         match output.status.code() {
             Some(0) => applied += usize::from(said.contains(" applied, from version 1.0.0.")),
             // The one whose session was ended.
-            Some(6) if kill && (said.contains("run pum again") || said.contains("nothing was changed")) => {}
+            Some(6)
+                if kill && (said.contains("run the same command again") || said.contains("nothing was changed")) => {}
             Some(5) => {
                 assert!(number % 2 == 0, "one that waits is refused: {said}");
                 let holder =

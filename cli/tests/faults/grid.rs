@@ -56,7 +56,7 @@ impl Fault {
     ];
 
     /// The signal of those that are one.
-    fn signal(self) -> Option<Signal> {
+    pub fn signal(self) -> Option<Signal> {
         match self {
             Fault::Kill | Fault::KillAndAgain => Some(Signal::KILL),
             Fault::Terminate => Some(Signal::TERM),

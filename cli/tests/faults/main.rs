@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use grid::{Fault, Known, Outcome};
 use ground::Ground;
 use proxy::{From, Point};
+use rustix::process::Signal;
 use scenario::{SCENARIOS, Scenario};
 
 /// How many points a plain `cargo test` tries.
@@ -126,9 +127,11 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
     if let Some(only) = &only {
         plan.retain(|point| name(&known, point) == *only || point.1.to_string() == *only);
     }
-    if hang_ups_are_ignored() {
-        println!("faults: SIGHUP is ignored here, as under nohup, and not tried");
-        plan.retain(|point| point.1 != Fault::HangUp);
+    for fault in Fault::ALL {
+        if fault.signal().is_some_and(is_ignored) {
+            println!("faults: {fault} is ignored here, as under nohup or in the background of a script, and not tried");
+            plan.retain(|point| point.1 != fault);
+        }
     }
     plan.retain(|point| {
         let taken = taken.entry(point.1).or_default();
@@ -208,10 +211,10 @@ fn an_upgrade_disturbed_at_any_message_is_whole_or_not_there() {
 }
 
 /// Whether whoever started the tests has it so, which pum keeps to.
-fn hang_ups_are_ignored() -> bool {
+fn is_ignored(signal: Signal) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1)
+    mask.is_some_and(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1)
 }
 
 /// Every fault at every one of these points, always in the same order, in which everything is spread.
