@@ -30,6 +30,19 @@ fn scene(name: &str) -> (Place, String, String) {
     (place, production, expected)
 }
 
+/// Production at 1.0.0, and its rehearsal in `proof.json`.
+fn prove(place: &Place, production: &str, expected: &str) {
+    let common = "-t water_sys.info -d deltas";
+    place
+        .run(&format!("baseline -p {production} {common} -b 1.0.0"))
+        .with(0);
+    place
+        .run(&format!(
+            "test -pp {production} -pc {expected} {common} --save proof.json"
+        ))
+        .with(0);
+}
+
 fn sized(database: &str) -> bool {
     let query = "select count(*)::text from pg_attribute where attrelid = 'public.pipe'::regclass and attname = 'size'";
     ask(database, query) == "1"
@@ -84,14 +97,7 @@ fn the_whole_way_with_yes_from_a_pipe() {
 fn a_dry_run_says_whether_the_rehearsal_still_holds() {
     let (place, production, expected) = scene("holds");
     let common = "-t water_sys.info -d deltas";
-    place
-        .run(&format!("baseline -p {production} {common} -b 1.0.0"))
-        .with(0);
-    place
-        .run(&format!(
-            "test -pp {production} -pc {expected} {common} --save proof.json"
-        ))
-        .with(0);
+    prove(&place, &production, &expected);
     let line = format!("upgrade -p {production} {common} --rehearsal proof.json --dry-run");
     let ended = place.run(&line).with(0);
     assert!(
@@ -137,14 +143,7 @@ fn an_upgrade_by_a_rehearsal_that_is_interrupted_says_that_it_goes_on_without() 
         "deltas/delta_1.2.0_slow.sql",
         "select pg_sleep(20) from public.about where version = 'slow';\n",
     );
-    place
-        .run(&format!("baseline -p {production} {common} -b 1.0.0"))
-        .with(0);
-    place
-        .run(&format!(
-            "test -pp {production} -pc {expected} {common} --save proof.json"
-        ))
-        .with(0);
+    prove(&place, &production, &expected);
     execute(&production, "update public.about set version = 'slow'");
     let line = format!("upgrade -p {production} {common} --rehearsal proof.json");
     let child = place

@@ -2,168 +2,34 @@
 
 mod commit;
 mod left;
+mod locate;
 mod next;
 pub(crate) mod outside;
+mod prepared;
 
 use std::time::{Duration, Instant};
 
 use left::Standing;
+use locate::locate;
 pub(crate) use next::recorded_by_hand;
 use next::{BY_ANOTHER, CANCELLED_BY_ANOTHER, CORRECT, as_a_loss};
+pub(crate) use prepared::{Prepared, Source, when_done};
 
 use super::lock::{Lock, at_work_in_transaction};
-use super::plan::{Plan, Step};
+use super::plan::Plan;
 use super::watch::Watch;
 use super::witness::Witness;
 use super::{Applied, AppliedStep, UpgradeOptions};
 use crate::connection::{Connection, TransactionStatus};
 use crate::delta::Version;
-use crate::error::{Error, ErrorKind, Location, Result};
-use crate::history::record::{self, Record};
-use crate::history::{Entry, History, state};
+use crate::error::{Error, ErrorKind, Result};
+use crate::history::History;
+use crate::history::record;
 use crate::python::{PythonDelta, run_python_delta};
 use crate::run::{Event, Run};
-use crate::script::{Script, Statement, Statements, hidden, secrets};
+use crate::script::{Statement, Statements};
 use crate::target::Target;
 use commit::Proof;
-
-/// A step with its script read and found sound.
-pub(crate) struct Prepared {
-    pub(crate) step: Step,
-    pub(crate) source: Source,
-    /// What an earlier run left of it.
-    pub(crate) unfinished: Option<Entry>,
-    /// The rehearsal that stands behind it.
-    pub(crate) rehearsal: Option<String>,
-    /// How long it may take.
-    pub(crate) budget: Option<Duration>,
-    /// Whether deltas of lower versions are to come behind it.
-    pub(crate) goes_back: bool,
-}
-
-/// What the row of a delta says when it is done.
-pub(crate) fn when_done(goes_back: bool) -> &'static str {
-    if goes_back { state::MORE } else { state::DONE }
-}
-
-pub(crate) enum Source {
-    Sql(Script),
-    Python { checksum: String, digest: String },
-}
-
-impl Prepared {
-    fn checksum(&self) -> &str {
-        match &self.source {
-            Source::Sql(script) => script.checksum(),
-            Source::Python { checksum, .. } => checksum,
-        }
-    }
-
-    pub(crate) fn digest(&self) -> &str {
-        match &self.source {
-            Source::Sql(script) => script.digest(),
-            Source::Python { digest, .. } => digest,
-        }
-    }
-
-    /// What a person should know of its statements before they run.
-    pub(crate) fn remarks(&self) -> &[(Location, String)] {
-        match &self.source {
-            Source::Sql(script) => script.remarks(),
-            Source::Python { .. } => &[],
-        }
-    }
-
-    fn script_path(&self) -> String {
-        self.step.path().to_string_lossy().into_owned()
-    }
-
-    /// The row that says that the delta is begun; none for what is not recorded.
-    fn record<'a>(&'a self, path: &'a str) -> Option<Record<'a>> {
-        let delta = self.step.delta()?;
-        Some(Record {
-            rehearsal: self.rehearsal.as_deref(),
-            ..Record::started(delta, path, self.checksum(), self.digest())
-        })
-    }
-
-    fn when_done(&self) -> &'static str {
-        when_done(self.goes_back)
-    }
-
-    /// The setting that ends a statement which takes longer than the whole step may; nothing without a limit.
-    fn limit(&self, set: &str) -> String {
-        let limit = |budget: Duration| {
-            format!(
-                "; {set} statement_timeout = {}",
-                budget.as_millis().min(i32::MAX as u128)
-            )
-        };
-        self.budget.map(limit).unwrap_or_default()
-    }
-
-    /// # Errors
-    /// The step has taken longer than it may.
-    fn still_in_budget(&self, begun: Instant) -> Result<()> {
-        match self.budget {
-            Some(budget) if begun.elapsed() > budget => {
-                Err(Error::new(ErrorKind::Refused, self.over(budget, None)).with_hint(WHEN_OVER))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Shortens the time that the next statement may take to what is left of the step's, now and then.
-    fn shorten(&self, connection: &mut Connection, begun: Instant, shortened: &mut Duration) -> Result<()> {
-        let Some(budget) = self.budget else { return Ok(()) };
-        let elapsed = begun.elapsed();
-        if elapsed - *shortened < budget / 10 {
-            return Ok(());
-        }
-        *shortened = elapsed;
-        let left = budget.saturating_sub(elapsed).as_millis().clamp(1, i32::MAX as u128);
-        // A shorter one of the script's own stays.
-        connection.query(
-            "select pg_catalog.set_config('statement_timeout', $1::pg_catalog.text, true) from pg_catalog.pg_settings s \
-             where s.name operator(pg_catalog.=) 'statement_timeout'::pg_catalog.text \
-             and (s.setting operator(pg_catalog.=) '0'::pg_catalog.text \
-                 or s.setting::pg_catalog.int8 operator(pg_catalog.>) $1::pg_catalog.int8)",
-            &[Some(&left.to_string())],
-        )?;
-        Ok(())
-    }
-
-    /// Says of a statement that the limit ended that it did.
-    fn over_budget(&self, error: Error, begun: Instant, blockers: Option<&str>) -> Error {
-        match self.budget {
-            // 57014 is what somebody who cancels the statement leads to, too.
-            Some(budget)
-                if error.sqlstate() == Some(CANCELLED_BY_ANOTHER) && begun.elapsed() >= budget.mul_f64(0.9) =>
-            {
-                error.within(self.over(budget, blockers)).with_hint(WHEN_OVER)
-            }
-            _ => error,
-        }
-    }
-
-    fn over(&self, budget: Duration, blockers: Option<&str>) -> String {
-        let who = blockers
-            .map(|who| format!("; in the way was {who}"))
-            .unwrap_or_default();
-        format!(
-            "{} takes longer than the rehearsal allows, which is {:.1} s{who}",
-            self.step,
-            budget.as_secs_f64()
-        )
-    }
-
-    fn needs_no_transaction(&self) -> bool {
-        match &self.source {
-            Source::Sql(script) => script.no_transaction(),
-            Source::Python { .. } => true,
-        }
-    }
-}
 
 pub(crate) struct Application<'a> {
     target: &'a Target,
@@ -620,10 +486,6 @@ impl<'a> Application<'a> {
     }
 }
 
-/// What to do about a step that took too long.
-const WHEN_OVER: &str = "find out what is otherwise than on the copy (load, data, blockers), and rehearse again; or give \
-     it more time with --budget-factor";
-
 /// Runs one statement of a file, with the data that follow it there. How many rows it returned or affected.
 pub(crate) fn run_statement(
     connection: &mut Connection,
@@ -683,58 +545,4 @@ fn settings_outside(connection: &Connection, lock_timeout_ms: u64) -> String {
 fn pause(attempt: u32) -> Duration {
     let jitter = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
     Duration::from_millis((200 << attempt.min(5)) + jitter * 2)
-}
-
-/// Puts the place in the file into an error of a statement: the server's position, or the line in a DO block that the
-/// context names, or the statement's first line.
-fn locate(error: Error, statement: &Statement) -> Error {
-    let Some(server) = error.server() else { return error };
-    let position = server
-        .position
-        .or_else(|| position_in_block(server.context.as_deref()?, statement.text()));
-    let location: Location = statement.location(position);
-    let variable = position.and_then(|position| variable_at(statement.text(), position));
-    let unseen = statement.unseen();
-    let error = error.without(&secrets(statement.text()));
-    let location = Location {
-        text: hidden(&location.text, &secrets(statement.text())),
-        ..location
-    };
-    if let Some((place, name)) = unseen {
-        return error.at(location).with_hint(format!(
-            "{name} stands in line {}, column {}, where it cannot be seen: PostgreSQL takes it for a part of a name",
-            place.line, place.column
-        ));
-    }
-    match variable {
-        Some(name) => error.at(location).with_hint(format!(
-            "%({name})s is how a variable is written: give it with -v TYPE {name} VALUE (TYPE is int, float or str)"
-        )),
-        None => error.at(location),
-    }
-}
-
-/// The name of the variable that stands at a position, in a run without variables, which leaves the text as it is.
-fn variable_at(statement: &str, position: usize) -> Option<&str> {
-    let start = statement.char_indices().nth(position.checked_sub(1)?)?.0;
-    let (name, _) = statement[start..].strip_prefix("%(")?.split_once(")s")?;
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    name.chars().all(word).then_some(name)
-}
-
-/// `PL/pgSQL function inline_code_block line 3 at ...` counts lines from the opening dollar quote of a DO block.
-fn position_in_block(context: &str, statement: &str) -> Option<usize> {
-    let (_, after) = context.split_once("inline_code_block line ")?;
-    let line: usize = after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
-    let body = statement.find('$')?;
-    let mut start = body;
-    for _ in 1..line {
-        start += statement[start..].find('\n')? + 1;
-    }
-    let indent = if line > 1 {
-        statement[start..].chars().take_while(|c| c.is_whitespace()).count()
-    } else {
-        0
-    };
-    Some(statement[..start].chars().count() + indent + 1)
 }
