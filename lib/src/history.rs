@@ -11,7 +11,7 @@ use crate::connection::{Connection, Row, quote_identifier};
 use crate::delta::{Delta, Version};
 use crate::error::{Error, ErrorKind, Result};
 use shape::{add_own_columns, columns, fits, has_own_columns};
-pub(crate) use shape::{create_table, own_columns, refuse_unwritable};
+pub(crate) use shape::{create_table, other_table, own_columns, refuse_unwritable};
 
 /// The name of the upgrades table, such as `water_sys.upgrades`.
 ///

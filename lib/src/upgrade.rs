@@ -19,7 +19,7 @@ use crate::connection::Connection;
 use crate::delta::{Delta, Deltas, Language, Version};
 use crate::error::{Error, ErrorKind, Result};
 use crate::history::record::Record;
-use crate::history::{BASELINE, Entry, History, TableName, create_table, refuse_unwritable, state};
+use crate::history::{BASELINE, Entry, History, TableName, create_table, other_table, refuse_unwritable, state};
 use crate::python::find_python;
 use crate::run::{Event, Run};
 use crate::script::{Script, Variables, file_digests, same_content};
@@ -206,6 +206,11 @@ pub(crate) fn baseline_under(lock: &mut Lock, options: &BaselineOptions, run: &R
                 (false, false, history)
             }
             None => {
+                if let Some(other) = other_table(connection, table)? {
+                    run.emit(Event::Warning(format!(
+                        "{other} holds a history of pum already: every delta applied there would be due again by {table}"
+                    )));
+                }
                 let schema_created = create_missing(connection, table)?;
                 (schema_created, true, History::from_entries(table.clone(), Vec::new()))
             }

@@ -1,7 +1,7 @@
 //! `pum baseline`
 
 use clap::Args;
-use pum::{BaselineOptions, Connection, Result, TableName, Target};
+use pum::{BaselineOptions, Result};
 
 use crate::Exit;
 use crate::command::{Database, Deltas};
@@ -37,23 +37,6 @@ pub(crate) struct Baseline {
     wait: Option<Time>,
 }
 
-/// Another table in which pum keeps the history of this database, when the one that is named is not there.
-fn other_history(target: &Target, table: &TableName, session: &Session) -> Result<Option<String>> {
-    let columns = "version,description,type,script,checksum,installed_by,installed_on,execution_time,success";
-    let mut connection = Connection::open(target, &session.run)?;
-    let found = connection.query(
-        "select min(pg_catalog.format('%I.%I', n.nspname, c.relname)) \
-         from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
-         where c.relkind in ('r', 'p') and not (n.nspname = $2::text and c.relname = $3::text) \
-           and not exists (select from unnest(pg_catalog.string_to_array($1::text, ',')) wanted(name) where not exists \
-             (select from pg_catalog.pg_attribute a where a.attrelid = c.oid and a.attname = wanted.name and not a.attisdropped)) \
-           and not exists (select from pg_catalog.pg_class o join pg_catalog.pg_namespace m on m.oid = o.relnamespace \
-             where m.nspname = $2::text and o.relname = $3::text)",
-        &[Some(columns), Some(&table.schema), Some(&table.name)],
-    )?;
-    Ok(found.value(0, 0).map(str::to_owned))
-}
-
 pub(crate) fn run(args: Baseline, session: &Session) -> Result<Exit> {
     let options = BaselineOptions {
         table: args.deltas.table(&session.config)?,
@@ -66,12 +49,6 @@ pub(crate) fn run(args: Baseline, session: &Session) -> Result<Exit> {
     };
     let target = args.database.target(session)?;
     session.terminal.tell(&session.identity(&target)?);
-    if let Some(other) = other_history(&target, &options.table, session)? {
-        session.terminal.warn(&format!(
-            "{other} holds a history of pum already: every delta applied there would be due again by {}",
-            options.table
-        ));
-    }
     let done = pum::baseline(&target, &options, &session.run)?;
     let mut told = String::new();
     if done.schema_created {

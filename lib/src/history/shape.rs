@@ -91,6 +91,22 @@ pub(super) fn let_owner_grant(privileges: &[impl AsRef<str>], user: &str) -> Str
     format!("let its owner run: {}", grants.join("; "))
 }
 
+/// Another table of the database that can hold a history, by its quoted name.
+///
+/// # Errors
+/// What the server says.
+pub(crate) fn other_table(connection: &mut Connection, table: &TableName) -> Result<Option<String>> {
+    let columns: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
+    let found = connection.query(
+        "select min(format('%I.%I', n.nspname, c.relname)) from pg_class c join pg_namespace n on n.oid = c.relnamespace \
+         where c.relkind in ('r', 'p') and not (n.nspname = $2::text and c.relname = $3::text) \
+         and not exists (select from unnest(string_to_array($1::text, ',')) wanted (name) where not exists \
+             (select from pg_attribute a where a.attrelid = c.oid and a.attname = wanted.name and not a.attisdropped))",
+        &[Some(&columns.join(",")), Some(&table.schema), Some(&table.name)],
+    )?;
+    Ok(found.value(0, 0).map(str::to_owned))
+}
+
 /// Makes sure that the user may write rows and complete them, before a delta runs whose record could not be completed: one
 /// that is not in a transaction would stay.
 ///
